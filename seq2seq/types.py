@@ -1,0 +1,130 @@
+"""The nouns that every room of the toolkit speaks in.
+
+Letters used in shapes throughout: B batch, S source length, T target length, D features, V vocabulary, K beam,
+N rows (B, or B·K when K hypotheses of each sentence are alive).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+State: TypeAlias = Any
+"""A value: any nest of tuples whose every tensor has the batch axis first. Returned, never kept on ``self``."""
+
+
+def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """Applies ``function`` to every tensor of a nest of tuples and returns a nest of the same shape."""
+    if isinstance(state, Tensor):
+        return function(state)
+    if isinstance(state, tuple):
+        parts = [map_state(function, part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    raise TypeError(f"a state is a nest of tuples of tensors, not {type(state).__name__}")
+
+
+def select(state: State, rows: Tensor) -> State:
+    """The state of the given rows ``[N']``, in their order; a row may be taken more than once."""
+    return map_state(lambda tensor: tensor.index_select(0, rows), state)
+
+
+class Padded(NamedTuple):
+    """Sequences of different lengths in one tensor. What lies past a length is never seen by any result."""
+
+    values: Tensor
+    """[B, T, …]"""
+    lengths: Tensor
+    """[B], in steps"""
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, T], True where a step is real."""
+        steps = torch.arange(self.values.shape[1], device=self.values.device)
+        return steps < self.lengths.to(self.values.device).unsqueeze(1)
+
+
+class Memory(NamedTuple):
+    """What an encoder leaves behind: what a decoder attends to, and what it starts from.
+
+    A memory has one row for each input, whatever the beam: hypotheses of one input share its row.
+    """
+
+    values: Tensor
+    """[B, S, D]"""
+    mask: Tensor
+    """[B, S], True where a position is real"""
+    summary: State
+    """A tuple over layers of tuples of [B, D]: the last state of each layer, hidden first. An encoder that is not
+    recurrent gives one layer of one tensor."""
+
+
+class Batch(NamedTuple):
+    """Examples collated for a model. Each side is what its field's ``collate`` made."""
+
+    src: Any
+    tgt: Any
+    """None when only predicting"""
+    indices: list[int]
+    """Which examples of the dataset these are, for messages about them"""
+
+
+class Example(NamedTuple):
+    """One example as the world knows it, before any tensor."""
+
+    src: Any
+    tgt: Any
+    """None when only predicting"""
+    where: str
+    """Where it came from, for messages: ``train.de:17``"""
+
+
+class Step(Protocol):
+    """All that a search knows of a model.
+
+    The object is bound to the inputs being decoded (for an encoder-decoder, to their memory). With B inputs it is
+    called on N = B·K rows, the K hypotheses of the first input first.
+    """
+
+    def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Feeds the last tokens ``[N]``; returns the log-probabilities ``[N, V]`` of the next ones and the new state."""
+        ...
+
+    def keep(self, rows: Tensor) -> Step:
+        """The same step for some of the inputs only, ``rows [B']`` in increasing order: the others are finished."""
+        ...
+
+    def coverage(self, state: State) -> Tensor:
+        """The attention that each source position has received so far, ``[N, S]``, summed over steps.
+
+        Positions that are padding count as fully covered (1). Raises ValueError where the model has no attention.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One finished output of a search."""
+
+    tokens: list[int]
+    """Without bos; ends with eos"""
+    log_prob: float
+    """Sum of the tokens' log-probabilities, in nats, eos included"""
+    score: float
+    """What the search ranked by: ``log_prob`` after penalties"""
+    attention: Tensor | None = field(default=None, compare=False)
+    """[T, S], rows sum to one; None unless it was asked for"""
+
+
+class Loss(NamedTuple):
+    """A sum and what to divide it by, kept apart so that batches can be added before dividing."""
+
+    total: Tensor
+    """Scalar with gradient, summed over the batch"""
+    count: int
+    """Number of tokens, labels or values that ``total`` sums over"""
+    figures: dict[str, float] = {}  # noqa: RUF012 - never written to
+    """More sums over the same count, for the log (for example correct tokens)"""
