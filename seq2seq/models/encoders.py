@@ -1,0 +1,38 @@
+"""Encoders: from one side of an example to a ``Memory``.
+
+Every encoder says how large its memory is, so that whatever reads it can be built to fit: ``memory_dim``, the features
+of a position, and ``summary_dim``, the features of each tensor of the summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.nn import functional as F
+
+from seq2seq.nn.embedding import Embedding
+from seq2seq.nn.recurrent import Recurrent
+from seq2seq.types import Memory, Padded
+
+
+class RecurrentEncoder(nn.Module):
+    """Embeds tokens and runs a recurrent stack over them; the memory has one position for each token.
+
+    Args:
+        embedding: The source embedding.
+        recurrent: Makes the stack, given ``input_dim``.
+        dropout: Share of the memory's features dropped.
+    """
+
+    def __init__(self, *, embedding: Embedding, recurrent: Callable[..., Recurrent], dropout: float) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.recurrent = recurrent(input_dim=embedding.embedding_dim)
+        self.dropout = dropout
+        self.memory_dim = self.summary_dim = self.recurrent.output_dim
+
+    def forward(self, src: Padded) -> Memory:
+        """Tokens ``[B, S]`` to a memory of ``[B, S, memory_dim]``."""
+        outputs, summary = self.recurrent.unroll(Padded(self.embedding(src.values), src.lengths))
+        return Memory(F.dropout(outputs, self.dropout, self.training), src.mask, summary)
