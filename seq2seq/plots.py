@@ -1,0 +1,285 @@
+"""The pictures that a run leaves behind: its curves, and where a model looked while it wrote.
+
+Labels may be in any script. Fonts are looked for among those installed; a character that none of them has is drawn as
+its code point (U+4E2D) and said, so that no box stands for it silently. Scripts whose letters join or run from right to
+left are laid out by matplotlib 3.11 or newer; under an older one that, too, is said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import textwrap
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq.errors import DataError
+
+# Which figures of metrics.jsonl share a panel, in this order; any other figure has a panel of its own after them.
+PANELS = {
+    "loss": ("loss",),
+    "perplexity": ("perplexity",),
+    "scores": ("bleu", "chrf", "ter"),
+    "learning rate": ("lr",),
+    "target tokens per second": ("tokens_per_second",),
+}
+LONGEST_LABEL = 24
+"""Characters of a piece's label; what is longer ends with an ellipsis."""
+
+
+def draw_curves(metrics_jsonl: Path, target: Path) -> None:
+    """Draws every figure of a run against its updates, as a PNG.
+
+    Args:
+        metrics_jsonl: lines such as ``{"update": 100, "split": "train", "loss": 3.2, "lr": 0.001}``; null is a gap.
+        target: the PNG to write.
+
+    Raises:
+        DataError: where there is no such file, or nothing in it to draw.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    panels = _panels(_curves(metrics_jsonl))
+    columns = min(len(panels), 2)
+    rows = math.ceil(len(panels) / columns)
+    with _style([]):
+        figure = _figure(5.6 * columns, 3.4 * rows)
+        for number, (title, curves) in enumerate(panels.items(), start=1):
+            axes = figure.add_subplot(rows, columns, number)
+            for label, points in curves.items():
+                updates, values = zip(*points)
+                axes.plot(updates, values, label=label, linewidth=1.5, marker="o" if len(points) < 40 else "", ms=3)
+            axes.set_title(title, fontsize=11)
+            axes.set_xlabel("update")
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False, fontsize=9)
+        _save(figure, target)
+
+
+def draw_attention(
+    attention: Any,
+    src_pieces: Sequence[str],
+    tgt_pieces: Sequence[str],
+    target: Path,
+    title: str = "",
+    say: Callable[[str], None] = print,
+) -> None:
+    """Draws where the decoder looked, a row for each piece that it wrote (Bahdanau et al. 2015, figure 3), as a PNG.
+
+    Args:
+        attention: [T, S] weights, as an array or a tensor on the CPU; each row sums to one.
+        src_pieces: the S pieces that were read.
+        tgt_pieces: the T pieces that were written.
+        target: the PNG to write.
+        title: what stands above, in any script.
+        say: told, in a line, of characters that cannot be drawn as they should be.
+    """
+    weights = np.asarray(attention, dtype=np.float64)
+    if weights.shape != (len(tgt_pieces), len(src_pieces)) or weights.size == 0:
+        raise ValueError(
+            f"attention has the shape {list(weights.shape)}; expected [{len(tgt_pieces)}, {len(src_pieces)}], "
+            "a row for each target piece and a column for each source piece, at least one of both"
+        )
+    labels = [_shorten(piece) for piece in (*src_pieces, *tgt_pieces)]
+    families, missing = _families({character for text in (*labels, title) for character in text})
+    for line in _complaints(missing, "".join((*labels, title))):
+        say(f"{target.name}: {line}")
+    labels = [_spell_out(label, missing) for label in labels]
+    src_labels, tgt_labels = labels[: len(src_pieces)], labels[len(src_pieces) :]
+
+    cell = 0.34 if max(weights.shape) <= 30 else 0.24  # inches
+    width, height = max(cell * len(src_pieces), 1.5), max(cell * len(tgt_pieces), 1.5)
+    with _style(families):
+        figure = _figure(width + 2.6, height + 2.2)
+        axes = figure.add_subplot()
+        image = axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+        size = 26 * cell  # points: three eighths of a cell's height
+        axes.set_xticks(range(len(src_labels)), src_labels, rotation=90, fontsize=size)
+        axes.set_yticks(range(len(tgt_labels)), tgt_labels, fontsize=size)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.set_xticks(np.arange(len(src_labels) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(tgt_labels) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="0.9", linewidth=0.5)
+        axes.tick_params(which="minor", length=0)
+        bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / height), aspect=12, pad=0.03)
+        bar.ax.tick_params(labelsize=8)
+        if title:
+            text = _spell_out(title, missing)
+            wide = any(unicodedata.east_asian_width(character) in "WF" for character in text)
+            letters = (6 if wide else 12) * (width + 2.0)  # six or twelve to the inch
+            figure.suptitle("\n".join(textwrap.wrap(text, int(letters))), fontsize=10)
+        _save(figure, target)
+
+
+def _curves(path: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """(split, figure) → its points, in the order of the updates."""
+    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); expected the metrics.jsonl of a run") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            update, split = int(record.pop("update")), str(record.pop("split"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if number == len(lines):
+                continue  # a process that was killed may leave half a line
+            raise DataError(f"{path}:{number}: is no figures of an update and a split; remove it") from error
+        for name, value in record.items():
+            curves.setdefault((split, name), []).append((update, math.nan if value is None else float(value)))
+    curves = {key: sorted(points) for key, points in curves.items() if any(math.isfinite(y) for _, y in points)}
+    if not curves:
+        raise DataError(f"{path}: holds no figures yet; train for some updates first")
+    return curves
+
+
+def _panels(curves: dict[tuple[str, str], list[tuple[int, float]]]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Panel → the label of a curve → its points."""
+    homes = {name: title for title, names in PANELS.items() for name in names}
+    panels: dict[str, dict[str, list[tuple[int, float]]]] = {title: {} for title in PANELS}
+    for (split, name), points in curves.items():
+        title = homes.get(name, name)
+        label = f"{split} {name}" if len(PANELS.get(title, ())) > 1 else split
+        panels.setdefault(title, {})[label] = points
+    return {title: lines for title, lines in panels.items() if lines}
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure in inches that no window and no global state knows of."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@contextmanager
+def _style(families: list[str]) -> Iterator[None]:
+    """matplotlib's own settings, whatever the user's are, with these fonts; a "$" in a piece begins no formula."""
+    from matplotlib import rc_context, rcParamsDefault
+
+    plain: dict[Any, Any] = {
+        key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "interactive"))
+    }
+    with rc_context({**plain, "text.parse_math": False, "font.family": ["DejaVu Sans", *families]}):
+        yield
+
+
+def _save(figure: Any, target: Path) -> None:
+    """Writes a PNG aside, then gives it its name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    figure.savefig(part, format="png")
+    part.replace(target)
+
+
+def _shorten(piece: str) -> str:
+    return piece if len(piece) <= LONGEST_LABEL else piece[: LONGEST_LABEL - 1] + "…"
+
+
+def _spell_out(text: str, missing: set[str]) -> str:
+    """The text with each missing character as its code point."""
+    return "".join(f"U+{ord(character):04X}" if character in missing else character for character in text)
+
+
+def _families(characters: Iterable[str]) -> tuple[list[str], set[str]]:
+    """The font families that together have these characters, beside DejaVu Sans, and the characters that none has."""
+    from matplotlib import font_manager, ft2font
+
+    # Surrogates and control characters have no shape in any font.
+    missing = {character for character in characters if unicodedata.category(character) in ("Cc", "Cs")}
+    wanted = set(characters) - missing
+    dejavu = ft2font.FT2Font(font_manager.findfont("DejaVu Sans"))
+    wanted = {character for character in wanted if not dejavu.get_char_index(ord(character))}
+    if not wanted:
+        return [], missing
+    covered = {family: _covered(path, wanted) for family, path in _candidates()}
+    families: list[str] = []
+    while wanted:
+        best = max(covered, key=lambda family: len(covered[family] & wanted), default=None)
+        if best is None or not covered[best] & wanted:
+            break
+        families.append(best)
+        wanted -= covered[best]
+    return families, missing | wanted
+
+
+def _candidates() -> list[tuple[str, str]]:
+    """(family, file) of the upright fonts of normal weight that are installed, plain sans-serif ones first."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    known = {os.fspath(entry.fname) for entry in manager.ttflist}
+    for path in font_manager.findSystemFonts():
+        if path not in known:  # matplotlib keeps a list on disk, older than fonts that were installed since
+            try:
+                manager.addfont(path)
+            except Exception:
+                continue  # a font that cannot be read is none of ours, whatever is wrong with it
+    upright = {
+        (entry.name, os.fspath(entry.fname))
+        for entry in manager.ttflist
+        if entry.style == "normal" and entry.weight in (400, "normal", "regular") and not getattr(entry, "index", 0)
+    }
+    # Last-resort fonts claim every character and draw a box for it, which is what we are to avoid.
+    upright = {font for font in upright if "lastresort" not in font[0].lower().replace(" ", "")}
+    return sorted(upright, key=lambda font: ("Sans" not in font[0], "Mono" in font[0], len(font[0]), font))
+
+
+def _covered(path: str, characters: set[str]) -> set[str]:
+    """Those of the characters that a font can draw. Colour fonts are bitmaps, which matplotlib cannot scale: none."""
+    from matplotlib import ft2font
+
+    try:
+        font = ft2font.FT2Font(path)
+        if not font.scalable:
+            return set()
+        return {character for character in characters if font.get_char_index(ord(character))}
+    except (OSError, RuntimeError):
+        return set()
+
+
+def _complaints(missing: set[str], text: str) -> list[str]:
+    """What is to be said of characters that cannot be drawn as they should be, a line for each reason."""
+    from matplotlib import ft2font
+
+    lines = []
+    shapeless = {character for character in missing if unicodedata.category(character) in ("Cc", "Cs")}
+    for script, group in groupby(sorted(missing - shapeless, key=_script), key=_script):
+        characters = sorted(group)
+        shown = "".join(characters[:8]) + ("…" if len(characters) > 8 else "")
+        lines.append(
+            f"no installed font has {shown} ({script}); drawn as code points; install a font, such as {_remedy(script)}"
+        )
+    if not hasattr(ft2font, "__libraqm_version__") and any(_needs_layout(character) for character in text):
+        lines.append("letters that join or run from right to left are drawn singly; install matplotlib 3.11 or newer")
+    return lines
+
+
+def _script(character: str) -> str:
+    """The first word of the character's name, which for letters is the script."""
+    return unicodedata.name(character, "unnamed character").split()[0].split("-")[0]
+
+
+def _remedy(script: str) -> str:
+    if script in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH"):
+        return "Noto Sans CJK (Debian: fonts-noto-cjk)"
+    return "Noto (Debian: fonts-noto-core; for emoji fonts-symbola)"
+
+
+def _needs_layout(character: str) -> bool:
+    """Whether a character joins with its neighbours or runs from right to left."""
+    brahmic = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x17FF))
+    joins = any(first <= ord(character) <= last for first, last in brahmic)
+    return joins or unicodedata.bidirectional(character) in ("R", "AL")
