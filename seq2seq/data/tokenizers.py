@@ -1,0 +1,311 @@
+"""Text to ids and back: SentencePiece pieces, words and characters behind one interface.
+
+Each tokenizer here is finished: it has its vocabulary. Those that still have to learn it from text are in
+:mod:`seq2seq.data.learn`; ``learn`` works on both kinds, so that a caller need not ask which it was given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq.errors import ConfigError, DataError
+
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+"""The first four entries of every vocabulary that is learned here: padding, unknown, beginning and end of sentence."""
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+
+_SPACE_MARK = "\u2581"  # SentencePiece writes a space as this character, so a real one has to be written otherwise
+_ESCAPE = "\uffff"  # a code point that Unicode promises never to assign
+_ESCAPED = {_SPACE_MARK: _ESCAPE + "1", _ESCAPE: _ESCAPE + "0"}
+_UNESCAPED = {written: meant for meant, written in _ESCAPED.items()}
+
+
+def escape(text: str) -> str:
+    """Rewrites the two characters that SentencePiece cannot give back; :func:`unescape` undoes it."""
+    if _SPACE_MARK not in text and _ESCAPE not in text:
+        return text
+    return re.sub(f"[{_SPACE_MARK}{_ESCAPE}]", lambda match: _ESCAPED[match[0]], text)
+
+
+def unescape(text: str) -> str:
+    """The text that :func:`escape` was given."""
+    return re.sub(f"{_ESCAPE}[01]", lambda match: _UNESCAPED[match[0]], text) if _ESCAPE in text else text
+
+
+class Tokenizer(ABC):
+    """Text ↔ ids. No id of ``encode`` is a special one, except ``unk_id``; bos and eos are added by who needs them."""
+
+    pad_id: int
+    unk_id: int
+    bos_id: int
+    eos_id: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The size of the vocabulary, specials included."""
+
+    @abstractmethod
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text. Always the same ones for the same text."""
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; pad, bos and eos leave no trace in it."""
+
+    @abstractmethod
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """What each id stands for, specials included, for plots and n-best lists."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of all that ``encode_all`` depends on: the same fingerprint, the same ids."""
+
+    @abstractmethod
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        """Writes the vocabulary into ``folder`` under ``name`` and returns the configuration that builds this again.
+
+        In it the literal text ``${folder}`` stands for wherever the folder is when it is read.
+        """
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether ``sample_all`` differs from ``encode_all``."""
+        return False
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of one text."""
+        return self.encode_all([text])[0]
+
+    def sample_all(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """One segmentation of each text drawn at random, depending on nothing but ``texts`` and ``seed``."""
+        return self.encode_all(texts)
+
+    def learn(self, texts: Iterable[str]) -> Tokenizer:
+        """Nothing is left to learn: returns itself and does not read the texts."""
+        return self
+
+
+class SentencePiece(Tokenizer):
+    """Subword pieces of a SentencePiece model, unigram or BPE (Kudo and Richardson 2018, arXiv:1808.06226).
+
+    Args:
+        model: a ``.model`` file, or its content. A model without pad or bos uses eos in their place.
+        sampling: 0 for none. For a unigram model α, the sharpness of the distribution that segmentations are drawn
+            from: the smaller, the more random (Kudo 2018, arXiv:1804.10959, section 3.1). For a BPE model the
+            probability that a merge is left out (BPE-dropout, Provilkov et al. 2020, arXiv:1910.13267).
+        nbest_size: draw from this many best segmentations only (unigram); -1 draws from all.
+    """
+
+    def __init__(self, *, model: str | Path | bytes, sampling: float = 0.0, nbest_size: int = -1) -> None:
+        if not 0.0 <= sampling <= 1.0:
+            raise ConfigError(f"sampling is {sampling}, expected 0 (none) to 1")
+        if nbest_size == 0 or nbest_size < -1:
+            raise ConfigError(f"nbest_size is {nbest_size}, expected -1 (all segmentations) or a positive number")
+        self.sampling, self.nbest_size = sampling, nbest_size
+        self._model, where = (model, "model") if isinstance(model, bytes) else (_read(Path(model)), str(model))
+        self._processor = _processor(self._model, where)
+        self.unk_id, self.eos_id = self._processor.unk_id(), self._processor.eos_id()
+        if self.eos_id < 0:
+            raise ConfigError(f"{where}: this SentencePiece model has no end of sentence; train it without eos_id=-1")
+        self.pad_id = self._processor.pad_id() if self._processor.pad_id() >= 0 else self.eos_id
+        self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else self.eos_id
+        # Only a model that can spell out any character gives the escaped ones back.
+        self._escapes = any(self._processor.is_byte(index) for index in range(min(len(self), 512)))
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    @property
+    def stochastic(self) -> bool:
+        return self.sampling > 0
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._processor.encode(self._escaped(texts)) if texts else []
+
+    def sample_all(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        if not self.stochastic or not texts:
+            return self.encode_all(texts)
+        import sentencepiece
+
+        drawn: list[list[int]] = []
+
+        def draw() -> None:
+            drawn.extend(
+                self._processor.encode(
+                    self._escaped(texts),
+                    enable_sampling=True,
+                    alpha=self.sampling,
+                    nbest_size=self.nbest_size,
+                    num_threads=1,
+                )
+            )
+
+        # SentencePiece keeps one random generator per thread and takes the seed when the thread first draws, so only
+        # a new thread starts from a known state. 2³² - 1 is left out because it stands for "no seed".
+        digest = hashlib.sha256(str(seed).encode()).digest()
+        sentencepiece.set_random_generator_seed(int.from_bytes(digest[:8], "big") % (2**32 - 1))
+        thread = threading.Thread(target=draw)
+        thread.start()
+        thread.join()
+        return drawn
+
+    def decode(self, ids: Iterable[int]) -> str:
+        skipped = (self.pad_id, self.bos_id, self.eos_id)
+        text = self._processor.decode([int(index) for index in ids if int(index) not in skipped])
+        return unescape(text) if self._escapes else text
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        return [self._processor.id_to_piece(int(index)) for index in ids]
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(b"sentencepiece\0" + self._model).hexdigest()
+
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        (folder / f"{name}.model").write_bytes(self._model)
+        return {
+            "_target_": "seq2seq.data.tokenizers.SentencePiece",
+            "model": f"${{folder}}/{name}.model",
+            "sampling": self.sampling,
+            "nbest_size": self.nbest_size,
+        }
+
+    def _escaped(self, texts: Sequence[str]) -> list[str]:
+        return [escape(text) for text in texts] if self._escapes else list(texts)
+
+
+class Vocabulary:
+    """Tokens and their ids, for tokenizers whose vocabulary is a plain list.
+
+    Args:
+        vocab: a UTF-8 file with one token a line, or the tokens. Ids are line numbers from 0, and the first four
+            lines are the specials. A text may hold the same words as a special does; they never meet.
+    """
+
+    def __init__(self, vocab: str | Path | Sequence[str]) -> None:
+        self.tokens = _read_tokens(Path(vocab)) if isinstance(vocab, (str, Path)) else tuple(vocab)
+        where = str(vocab) if isinstance(vocab, (str, Path)) else "vocabulary"
+        if self.tokens[:4] != SPECIALS:
+            raise DataError(f"{where}:1: expected the first four lines to be {', '.join(SPECIALS)}")
+        self.ids: dict[str, int] = {}
+        for index, token in enumerate(self.tokens[4:], start=4):
+            if self.ids.setdefault(token, index) != index:
+                raise DataError(f"{where}:{index + 1}: {token!r} is on line {self.ids[token] + 1} already")
+
+    def numbers(self, tokens: Iterable[str]) -> list[int]:
+        """The id of each token; the unknown one for those that are not in the vocabulary."""
+        return [self.ids.get(token, UNK_ID) for token in tokens]
+
+    def names(self, ids: Iterable[int]) -> list[str]:
+        """The token of each id."""
+        return [self.tokens[int(index)] for index in ids]
+
+    def words(self, ids: Iterable[int]) -> list[str]:
+        """The token of each id that is part of the text: all but pad, bos and eos."""
+        return self.names(index for index in ids if int(index) not in (PAD_ID, BOS_ID, EOS_ID))
+
+    def fingerprint(self, kind: str) -> str:
+        """A hash of the tokens and of the kind of tokenizer that uses them."""
+        return hashlib.sha256("\n".join((kind, *self.tokens)).encode()).hexdigest()
+
+    def save(self, folder: Path, name: str) -> str:
+        """Writes ``<name>.vocab`` into the folder; returns where it will be found."""
+        (folder / f"{name}.vocab").write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
+        return f"${{folder}}/{name}.vocab"
+
+
+class Words(Tokenizer):
+    """Words, for text that is tokenized already: split on single spaces and nothing else.
+
+    Args:
+        vocab: see :class:`Vocabulary`.
+    """
+
+    pad_id, unk_id, bos_id, eos_id = PAD_ID, UNK_ID, BOS_ID, EOS_ID
+
+    def __init__(self, *, vocab: str | Path | Sequence[str]) -> None:
+        self._vocabulary = Vocabulary(vocab)
+
+    def __len__(self) -> int:
+        return len(self._vocabulary.tokens)
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._vocabulary.numbers(text.split(" ")) if text else [] for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self._vocabulary.words(ids))
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        return self._vocabulary.names(ids)
+
+    def fingerprint(self) -> str:
+        return self._vocabulary.fingerprint("words")
+
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        return {"_target_": "seq2seq.data.tokenizers.Words", "vocab": self._vocabulary.save(folder, name)}
+
+
+class Characters(Tokenizer):
+    """Characters: one id for each code point.
+
+    Args:
+        vocab: see :class:`Vocabulary`.
+    """
+
+    pad_id, unk_id, bos_id, eos_id = PAD_ID, UNK_ID, BOS_ID, EOS_ID
+
+    def __init__(self, *, vocab: str | Path | Sequence[str]) -> None:
+        self._vocabulary = Vocabulary(vocab)
+
+    def __len__(self) -> int:
+        return len(self._vocabulary.tokens)
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._vocabulary.numbers(text) for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self._vocabulary.words(ids))
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        return self._vocabulary.names(ids)
+
+    def fingerprint(self) -> str:
+        return self._vocabulary.fingerprint("characters")
+
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        return {"_target_": "seq2seq.data.tokenizers.Characters", "vocab": self._vocabulary.save(folder, name)}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); expected the tokenizer's file") from error
+
+
+def _read_tokens(path: Path) -> tuple[str, ...]:
+    content = _read(path)
+    try:
+        # Not splitlines: it would also split on characters that are tokens themselves.
+        return tuple(content.decode("utf-8").removesuffix("\n").split("\n"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8; save the vocabulary as UTF-8, one token a line") from error
+
+
+def _processor(model: bytes, where: str) -> Any:
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        loaded = bool(model) and processor.LoadFromSerializedProto(model)
+    except RuntimeError:
+        loaded = False
+    if not loaded:
+        raise DataError(f"{where}: not a SentencePiece model, or a damaged one; expected a .model file of spm_train")
+    return processor
