@@ -88,11 +88,11 @@ def draw_attention(
             f"attention has the shape {list(weights.shape)}; expected [{len(tgt_pieces)}, {len(src_pieces)}], "
             "a row for each target piece and a column for each source piece, at least one of both"
         )
-    labels = [_shorten(piece) for piece in (*src_pieces, *tgt_pieces)]
-    families, missing = _families({character for text in (*labels, title) for character in text})
-    for line in _complaints(missing, "".join((*labels, title))):
+    text = "".join((*src_pieces, *tgt_pieces, title))
+    families, missing = _families(set(text))
+    for line in _complaints(missing, text):
         say(f"{target.name}: {line}")
-    labels = [_spell_out(label, missing) for label in labels]
+    labels = [_shorten(_spell_out(piece, missing)) for piece in (*src_pieces, *tgt_pieces)]
     src_labels, tgt_labels = labels[: len(src_pieces)], labels[len(src_pieces) :]
 
     cell = 0.34 if max(weights.shape) <= 30 else 0.24  # inches
@@ -113,10 +113,10 @@ def draw_attention(
         bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / height), aspect=12, pad=0.03)
         bar.ax.tick_params(labelsize=8)
         if title:
-            text = _spell_out(title, missing)
-            wide = any(unicodedata.east_asian_width(character) in "WF" for character in text)
+            heading = _spell_out(title, missing)
+            wide = any(unicodedata.east_asian_width(character) in "WF" for character in heading)
             letters = (6 if wide else 12) * (width + 2.0)  # six or twelve to the inch
-            figure.suptitle("\n".join(textwrap.wrap(text, int(letters))), fontsize=10)
+            figure.suptitle("\n".join(textwrap.wrap(heading, int(letters))), fontsize=10)
         _save(figure, target)
 
 
@@ -256,11 +256,12 @@ def _complaints(missing: set[str], text: str) -> list[str]:
 
     lines = []
     shapeless = {character for character in missing if unicodedata.category(character) in ("Cc", "Cs")}
-    for script, group in groupby(sorted(missing - shapeless, key=_script), key=_script):
+    for remedy, group in groupby(sorted(missing - shapeless, key=_remedy), key=_remedy):
         characters = sorted(group)
-        shown = "".join(characters[:8]) + ("…" if len(characters) > 8 else "")
+        shown = "".join(characters[:12]) + ("…" if len(characters) > 12 else "")
+        scripts = ", ".join(sorted({_script(character) for character in characters}))
         lines.append(
-            f"no installed font has {shown} ({script}); drawn as code points; install a font, such as {_remedy(script)}"
+            f"no installed font has {shown} ({scripts}); drawn as code points; install a font, such as {remedy}"
         )
     if not hasattr(ft2font, "__libraqm_version__") and any(_needs_layout(character) for character in text):
         lines.append("letters that join or run from right to left are drawn singly; install matplotlib 3.11 or newer")
@@ -272,8 +273,9 @@ def _script(character: str) -> str:
     return unicodedata.name(character, "unnamed character").split()[0].split("-")[0]
 
 
-def _remedy(script: str) -> str:
-    if script in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH"):
+def _remedy(character: str) -> str:
+    """Fonts that have it."""
+    if _script(character) in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH"):
         return "Noto Sans CJK (Debian: fonts-noto-cjk)"
     return "Noto (Debian: fonts-noto-core; for emoji fonts-symbola)"
 
