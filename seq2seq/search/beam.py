@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.errors import ConfigError
-from seq2seq.search.candidates import ban_eos, leaving, only_eos, refuse_nan, to_host
+from seq2seq.search.candidates import ban_eos, best_tokens, device_of, leaving, only_eos, refuse_nan, to_host
 from seq2seq.search.history import History
 from seq2seq.search.limits import Limits
 from seq2seq.search.scoring import LengthPenalty, coverage_score
@@ -97,7 +97,7 @@ class BeamSearch:
         Returns:
             For each input its ``n_best`` hypotheses, best first; fewer only where fewer are possible.
         """
-        device, inputs = src_lengths.device, self._start(src_lengths.cpu().numpy())
+        device, inputs = device_of(state), self._start(src_lengths.cpu().numpy())
         history = History(len(inputs.ids))
         tokens = torch.full((len(inputs.ids),), bos_id, device=device)
         totals = torch.zeros(len(inputs.ids), device=device)
@@ -180,12 +180,3 @@ class BeamSearch:
         leaders = np.where(alive, log_probs, -np.inf).max(axis=1)
         hopeful = self.length_penalty.bound(leaders, inputs.maxima) > inputs.best[:, -1]
         return inputs, alive & hopeful[:, None]
-
-
-def best_tokens(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` best tokens of each row of ``log_probs`` [N, V] as float32 values and ids [N, C], best first."""
-    if count == 1:
-        best = log_probs.max(dim=-1, keepdim=True)  # of equal ones the first, as greedy search takes it
-        return best.values.float(), best.indices
-    top = log_probs.topk(min(count, log_probs.shape[-1]), dim=-1)
-    return top.values.float(), top.indices

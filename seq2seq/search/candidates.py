@@ -14,8 +14,41 @@ import torch
 from torch import Tensor
 
 from seq2seq.errors import UserError
+from seq2seq.types import State, map_state
 
 Array = npt.NDArray[Any]
+BLOCK = 64
+
+
+def best_tokens(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` best tokens of each row of ``log_probs`` [N, V]; of equal ones a single best is the lowest id.
+
+    A large vocabulary is cut into blocks, and only the ``count`` blocks with the highest maxima are looked into: the
+    best tokens cannot lie elsewhere. The maxima take a plain vectorised pass, where topk would take several.
+
+    Returns:
+        float32 values and ids, both [N, C], best first; C is less than ``count`` only where the vocabulary is.
+    """
+    vocab = log_probs.shape[1]
+    blocks = vocab // BLOCK
+    if blocks < 4 * count or blocks < 16:
+        return _top(log_probs, count)
+    maxima = log_probs[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(dim=2)
+    inside = torch.arange(BLOCK, device=log_probs.device)
+    ids = (_top(maxima, count)[1].sort(dim=1).values[:, :, None] * BLOCK + inside).flatten(1)
+    if blocks * BLOCK < vocab:
+        rest = torch.arange(blocks * BLOCK, vocab, device=log_probs.device)
+        ids = torch.cat([ids, rest.expand(len(ids), -1)], dim=1)
+    values, places = _top(log_probs.gather(1, ids), count)
+    return values, ids.gather(1, places)
+
+
+def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    if count == 1:
+        best = values.max(dim=1, keepdim=True)
+        return best.values.float(), best.indices
+    top = values.topk(min(count, values.shape[1]), dim=1)
+    return top.values.float(), top.indices
 
 
 def ban_eos(log_probs: Tensor, banned: Array, eos_id: int) -> Tensor:
@@ -54,18 +87,35 @@ def _of_rows(flags: Array, like: Tensor) -> Tensor:
     return torch.from_numpy(flags.repeat(like.shape[0] // len(flags))).to(like.device)
 
 
+def device_of(state: State) -> torch.device:
+    """Where the tensors of a state are."""
+    devices: list[torch.device] = []
+
+    def visit(tensor: Tensor) -> Tensor:
+        devices.append(tensor.device)
+        return tensor
+
+    map_state(visit, state)
+    return devices[0] if devices else torch.device("cpu")
+
+
 def to_host(*tensors: Tensor) -> list[Array]:
-    """Whole numbers and float32 tensors as numpy arrays, in a single transfer; whole numbers must fit 32 bits."""
+    """Whole numbers and float32 tensors as numpy arrays, with one transfer; whole numbers must fit 32 bits."""
     if all(tensor.device.type == "cpu" for tensor in tensors):
         return [tensor.numpy() for tensor in tensors]
+    return packed_to_host(*tensors)
+
+
+def packed_to_host(*tensors: Tensor) -> list[Array]:
+    """As ``to_host``, by way of a single tensor of 32-bit words, so that the device is waited for only once."""
     words = [tensor.view(torch.int32) if tensor.is_floating_point() else tensor.int() for tensor in tensors]
     flat = torch.cat([word.flatten() for word in words]).cpu().numpy()
-    parts = np.split(flat, np.cumsum([tensor.numel() for tensor in tensors])[:-1])
-    arrays = [part.reshape(tensor.shape) for part, tensor in zip(parts, tensors)]
-    return [
-        array.view(np.float32) if tensor.is_floating_point() else array.astype(np.int64)
-        for array, tensor in zip(arrays, tensors)
-    ]
+    arrays, start = [], 0
+    for tensor in tensors:
+        part = flat[start : start + tensor.numel()].reshape(tensor.shape)
+        arrays.append(part.view(np.float32) if tensor.is_floating_point() else part.astype(np.int64))
+        start += tensor.numel()
+    return arrays
 
 
 def leaving(alive: Array) -> Array | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq.search.candidates import ban_eos, leaving, only_eos, refuse_nan, to_host
+from seq2seq.search.candidates import ban_eos, best_tokens, device_of, leaving, only_eos, refuse_nan, to_host
 from seq2seq.search.history import History
 from seq2seq.search.limits import Limits
 from seq2seq.types import Hypothesis, State, Step, select
@@ -40,7 +40,7 @@ class Greedy:
         Returns:
             For each input a list of one hypothesis, whose score is its log-probability.
         """
-        device, lengths = src_lengths.device, src_lengths.cpu().numpy()
+        device, lengths = device_of(state), src_lengths.cpu().numpy()
         inputs, log_probs = np.arange(len(lengths)), np.zeros(len(lengths), dtype=np.float32)
         alive = np.ones(len(lengths), dtype=bool)
         maxima, minima = self.limits.maxima(lengths), self.limits.minima(lengths)
@@ -51,8 +51,8 @@ class Greedy:
             length += 1
             predicted, state = step(tokens, state)
             predicted = ban_eos(predicted, minima > length, eos_id)
-            best = predicted.max(dim=-1, keepdim=True)
-            values, tokens = only_eos(best.values.float(), best.indices, predicted, maxima == length, eos_id)
+            values, tokens = best_tokens(predicted, 1)
+            values, tokens = only_eos(values, tokens, predicted, maxima == length, eos_id)
             tokens = tokens.squeeze(1)
             chosen, gained = to_host(tokens, values)
             refuse_nan(gained[alive])
