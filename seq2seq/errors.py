@@ -1,10 +1,10 @@
 """The mistakes that users make, as one small tree. Their messages are single lines: what, where, what to do.
 
-    UserError                what the command line prints as one line, without a traceback
-    ├── DataError            a file, or a line of one, is not what was promised
-    ├── ConfigError          an option, or a combination of options, that cannot work
-    ├── BundleError          a folder that is no usable model
-    └── TrainingError        a run that cannot go on (not finite, out of memory, disk full)
+UserError                what the command line prints as one line, without a traceback
+├── DataError            a file, or a line of one, is not what was promised
+├── ConfigError          an option, or a combination of options, that cannot work
+├── BundleError          a folder that is no usable model
+└── TrainingError        a run that cannot go on (not finite, out of memory, disk full)
 """
 
 from __future__ import annotations

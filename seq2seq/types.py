@@ -46,6 +46,10 @@ class Padded(NamedTuple):
         steps = torch.arange(self.values.shape[1], device=self.values.device)
         return steps < self.lengths.to(self.values.device).unsqueeze(1)
 
+    def to(self, device: torch.device) -> Padded:
+        """The same sequences on a device."""
+        return Padded(self.values.to(device), self.lengths.to(device))
+
 
 class Memory(NamedTuple):
     """What an encoder leaves behind: what a decoder attends to, and what it starts from.
@@ -71,6 +75,10 @@ class Batch(NamedTuple):
     indices: list[int]
     """Which examples of the dataset these are, for messages about them"""
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(self.src.to(device), None if self.tgt is None else self.tgt.to(device), self.indices)
+
 
 class Example(NamedTuple):
     """One example as the world knows it, before any tensor."""
@@ -90,7 +98,7 @@ class Step(Protocol):
     """
 
     def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Feeds the last tokens ``[N]``; returns the log-probabilities ``[N, V]`` of the next ones and the new state."""
+        """Feeds the last tokens ``[N]``; gives the log-probabilities ``[N, V]`` of the next ones, and the new state."""
         ...
 
     def keep(self, rows: Tensor) -> Step:
@@ -119,12 +127,13 @@ class Hypothesis:
     """[T, S], rows sum to one; None unless it was asked for"""
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """A sum and what to divide it by, kept apart so that batches can be added before dividing."""
 
     total: Tensor
     """Scalar with gradient, summed over the batch"""
     count: int
     """Number of tokens, labels or values that ``total`` sums over"""
-    figures: dict[str, float] = {}  # noqa: RUF012 - never written to
+    figures: dict[str, float] = field(default_factory=dict)
     """More sums over the same count, for the log (for example correct tokens)"""

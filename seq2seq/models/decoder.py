@@ -44,7 +44,8 @@ class Decoder(nn.Module):
 
     In Luong's order (Luong et al. 2015, section 3) a step runs the recurrence first and attends with its new state; in
     Bahdanau's (Bahdanau et al. 2015, section 3.1) it attends with the old state and feeds the context to the
-    recurrence. In both the readout is tanh(W [hidden; context]) (Luong's eq. 5), from which the logits are a linear map.
+    recurrence. In both the readout is tanh(W [hidden; context]) (Luong's eq. 5), and the logits are
+    a linear map of it.
 
     Args:
         embedding: The target embedding.
@@ -79,7 +80,7 @@ class Decoder(nn.Module):
             raise ConfigError(f"order={order!r}: {nearest(order, ORDERS)}")
         self.attends_first = order == "bahdanau"
         if attention is None and self.attends_first:
-            raise ConfigError("Bahdanau's order feeds a context to the recurrence, which needs an attention: choose one")
+            raise ConfigError("Bahdanau's order feeds a context to the recurrence, so choose an attention")
         self.input_feed, self.dropout, self.readout_dim = input_feed, dropout, readout_dim
         feedback_dim = readout_dim * input_feed + memory_dim * self.attends_first
         self.embedding = embedding
@@ -136,7 +137,7 @@ class Decoder(nn.Module):
         embedded = self.embedding(tgt_in.values)
         if not self.feeds_back:
             return self._parallel(Padded(embedded, tgt_in.lengths), state, keys)
-        steps = []
+        steps: list[tuple[Tensor, Tensor | None]] = []
         for projected in self.recurrent.project(embedded, state.recurrent).unbind(1):
             output, attention, state = self._advance(projected, state, keys)
             steps.append((output, attention))
@@ -147,7 +148,7 @@ class Decoder(nn.Module):
         return self.output(outputs)
 
     def _sampled(self, tokens: Tensor, state: DecoderState, keys: Keys, choose: Callable) -> Unrolled:
-        steps = []
+        steps: list[tuple[Tensor, Tensor | None]] = []
         for t, gold in enumerate(tokens.unbind(1)):
             fed = gold if t == 0 else choose(gold, self.logits(steps[-1][0].detach()))
             output, attention, state = self.step(fed, state, keys)

@@ -1,8 +1,8 @@
 """Bridges: from a memory's summary to the state that a decoder starts from.
 
-A summary has a tuple of tensors ``[B, D]`` for each layer of the encoder, the hidden state first. A decoder layer starts
-from the encoder layer of its own number; decoder layers beyond the encoder's depth start from its last one. A part that
-the summary lacks (a GRU has no cell state) is taken from its hidden state.
+A summary has a tuple of tensors ``[B, D]`` for each layer of the encoder, the hidden state first. A decoder layer
+starts from the encoder layer of its own number; decoder layers beyond the encoder's depth start from its last one. A
+part that the summary lacks (a GRU has no cell state) is taken from its hidden state.
 """
 
 from __future__ import annotations

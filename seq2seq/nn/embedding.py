@@ -43,7 +43,9 @@ class Embedding(nn.Module):
             return vectors
         vectors = F.dropout(vectors, self.dropout)
         if self.variational_dropout and tokens.dim() > 1:
-            vectors = vectors * sequence_mask(len(tokens), self.embedding_dim, self.variational_dropout, vectors)[:, None]
+            vectors = (
+                vectors * sequence_mask(len(tokens), self.embedding_dim, self.variational_dropout, vectors)[:, None]
+            )
         if self.token_dropout:
             keep = torch.full(tokens.shape, 1.0 - self.token_dropout, device=vectors.device)
             vectors = vectors * torch.bernoulli(keep).unsqueeze(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -105,7 +105,7 @@ class Recurrent(nn.Module):
         return self.begin(tuple(self._cell(layer).start(rows) for layer in range(self.num_layers)))
 
     def project(self, inputs: Tensor, state: RecurrentState) -> Tensor:
-        """The first layer's share of inputs ``[B, T, input_dim]``, ``[B, T, gates·H]``: what ``step`` takes, by step."""
+        """The first layer's share of inputs ``[B, T, input_dim]``, ``[B, T, gates·H]``; ``step`` takes one step."""
         if state.masks:
             inputs = inputs * state.masks[0].inputs.unsqueeze(1)
         return self._cell(0).project(inputs)
@@ -138,17 +138,18 @@ class Recurrent(nn.Module):
         if state is None:
             state = self.start(len(lengths))
         output, finals = inputs.values, []
-        for layer, cells in enumerate(self.layers):
+        for layer in range(self.num_layers):
+            cells: Any = self.layers[layer]
             masks = state.masks[layer] if state.masks else None
             below = output
             if masks is not None:
                 below = output * masks.inputs.unsqueeze(1)
             elif layer:
                 below = self._between(output)
-            directions = [self._run(cells[0], below, state.layers[layer], masks)]
+            hidden_mask = masks.hidden if masks else None
+            directions = [cells[0].unroll(below, state.layers[layer], hidden_mask)]
             if len(cells) == 2:
-                backward = self._run(cells[1], reverse(below, lengths), state.layers[layer], masks)
-                directions.append(backward)
+                directions.append(cells[1].unroll(reverse(below, lengths), state.layers[layer], hidden_mask))
             ends = [[last(part, lengths) for part in direction] for direction in directions]
             finals.append(tuple(torch.cat(parts, dim=1) for parts in zip(*ends)))
             hidden = [directions[0][0]] + [reverse(direction[0], lengths) for direction in directions[1:]]
@@ -156,18 +157,12 @@ class Recurrent(nn.Module):
             output = above + output if self.residual and layer else above
         return output, tuple(finals)
 
-    @staticmethod
-    def _run(cell: nn.Module, inputs: Tensor, state: CellState, masks: Masks | None) -> CellState:
-        assert isinstance(cell, Cell)
-        return cell.unroll(inputs, state, masks.hidden if masks else None)
-
     def _between(self, output: Tensor) -> Tensor:
         return F.dropout(output, self.dropout, self.training)
 
     def _cell(self, layer: int) -> Cell:
-        cell = self.layers[layer][0]  # type: ignore[index]
-        assert isinstance(cell, Cell)
-        return cell
+        cells: Any = self.layers[layer]
+        return cells[0]
 
 
 def reverse(values: Tensor, lengths: Tensor) -> Tensor:
@@ -181,5 +176,3 @@ def reverse(values: Tensor, lengths: Tensor) -> Tensor:
 def last(values: Tensor, lengths: Tensor) -> Tensor:
     """The values ``[B, D]`` of each sequence's last real step."""
     return values[torch.arange(len(values), device=values.device), lengths - 1]
-
-

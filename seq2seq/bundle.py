@@ -1,0 +1,263 @@
+"""Bundles: a trained model as one folder, and the object that such a folder becomes.
+
+    bundle.json           format and the version that wrote it
+    config.yaml           how to build the network and the task
+    fields/               how to build the fields, with tokenizer models and vocabularies
+    run.yaml              the whole configuration of the run, for the record
+    weights.safetensors   the weights
+    metrics.json          what the validation found
+
+Loading runs no code that a bundle names: classes outside ``seq2seq`` are refused unless the user trusts their module,
+and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from seq2seq import __version__
+from seq2seq.config import build
+from seq2seq.data.fields import Fields
+from seq2seq.errors import BundleError, UserError
+from seq2seq.tasks.generation import Prediction
+from seq2seq.types import Batch
+
+FORMAT = 1
+MARK, CONFIG, RUN, FIELDS, WEIGHTS = "bundle.json", "config.yaml", "run.yaml", "fields", "weights.safetensors"
+
+
+def save(folder: Path, *, network: nn.Module, fields: Fields, model: dict, task: dict, run: dict) -> None:
+    """Writes a bundle into an existing folder.
+
+    Args:
+        folder: Written into; writing aside and renaming is the caller's.
+        network: Whose weights to save.
+        fields: Of both sides.
+        model: The plain configuration that ``network`` was built from.
+        task: The plain configuration of the task.
+        run: The whole configuration, for the record.
+    """
+    from safetensors.torch import save_model
+
+    save_fields(folder / FIELDS, fields)
+    _dump(folder / CONFIG, {"model": model, "task": task})
+    _dump(folder / RUN, run)
+    save_model(network, str(folder / WEIGHTS))
+    mark = {"format": FORMAT, "version": __version__}
+    (folder / MARK).write_text(json.dumps(mark, indent=1), encoding="utf-8")
+
+
+def save_fields(folder: Path, fields: Fields) -> None:
+    """Writes the fields of both sides, and how to build them, into a folder that it makes."""
+    folder.mkdir(exist_ok=True)
+    _dump(folder / CONFIG, {side: field.save(folder, side) for side, field in fields._asdict().items()})
+
+
+def load_fields(folder: Path, trust: Sequence[str] | None) -> Fields:
+    """The fields that ``save_fields`` wrote."""
+    return Fields(**build(_placed(_read(folder / CONFIG), str(folder)), at="fields", trusted=trust))
+
+
+def _dump(path: Path, node: dict) -> None:
+    path.write_text(yaml.safe_dump(node, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def find(path: str | Path) -> Path:
+    """The bundle that a path stands for: itself, or the best (else the last) checkpoint of a run.
+
+    Raises:
+        BundleError: There is none.
+    """
+    path = Path(path)
+    for candidate in (path, path / "best", path / "last"):
+        if (candidate / MARK).is_file():
+            return candidate
+    what = "no such folder" if not path.exists() else f"no bundle there (it would have a {MARK})"
+    raise BundleError(f"{path}: {what}; give a run such as runs/translate/latest, or one of its checkpoints")
+
+
+def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) -> Model:
+    """A trained model to call.
+
+    Args:
+        path: A bundle, or a run (its best checkpoint is taken).
+        device: Where it computes.
+        trust: Modules outside ``seq2seq`` that the bundle may name classes of.
+
+    Raises:
+        BundleError: The folder is incomplete, from a newer version, does not fit together, or names code that is not
+            trusted.
+    """
+    folder = find(path)
+    config = read_config(folder)
+    try:
+        fields = load_fields(folder / FIELDS, trust)
+        network = build(config["model"], at="model", trusted=trust)
+    except BundleError:
+        raise
+    except (UserError, OSError) as error:
+        raise BundleError(f"{folder}: {error}") from error
+    fill(network, folder)
+    network.to(device).eval()
+    return Model(network, fields, config, folder, trust)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What ``config.yaml`` says.
+
+    Raises:
+        BundleError: The bundle was written by a newer version, or is damaged.
+    """
+    mark = _read(folder / MARK)  # JSON is YAML
+    if mark.get("format", 0) > FORMAT:
+        raise BundleError(
+            f"{folder}: written by seq2seq {mark.get('version')}, in format {mark['format']}; this is {__version__}, "
+            f"which reads formats up to {FORMAT}: update seq2seq"
+        )
+    config = _read(folder / CONFIG)
+    if not {"model", "task"} <= set(config):
+        raise BundleError(f"{folder / CONFIG}: truncated; copy the bundle again")
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BundleError(f"{path}: missing or damaged ({_flat(error)}); copy the bundle again") from error
+    if not isinstance(node, dict):
+        raise BundleError(f"{path}: truncated; copy the bundle again")
+    return node
+
+
+def _flat(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _placed(node: Any, folder: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _placed(value, folder) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_placed(value, folder) for value in node]
+    return node.replace("${folder}", folder) if isinstance(node, str) else node
+
+
+def fill(network: nn.Module, folder: Path) -> None:
+    """Loads a bundle's weights into a network."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    path = folder / WEIGHTS
+    try:
+        load_model(network, str(path))
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"{path}: truncated or damaged ({error}); copy the bundle again") from error
+    except RuntimeError as error:
+        raise BundleError(f"{path}: these weights do not fit {CONFIG} beside them: {_flat(error)}") from error
+
+
+class Model:
+    """A trained model: texts in, texts out.
+
+    Args:
+        network: In evaluation mode.
+        fields: Of both sides.
+        config: What the bundle's ``config.yaml`` says.
+        folder: Where it was loaded from.
+        trust: Modules outside ``seq2seq`` that may be named.
+    """
+
+    def __init__(
+        self, network: nn.Module, fields: Fields, config: dict[str, Any], folder: Path, trust: Sequence[str]
+    ) -> None:
+        self.network, self.fields, self.config, self.folder, self.trust = network, fields, config, folder, trust
+
+    def __call__(self, sources: Sequence[Any], **options: Any) -> list[str]:
+        """The best output for each source. Options are those of ``task``, such as ``beam_size=5``."""
+        task = self.task(**options)
+        return [best[0].text for best in self.predict(sources, task=task)]
+
+    def task(self, **options: Any) -> Any:
+        """The task with some options of its search changed; None leaves an option as the model was trained with.
+
+        Args:
+            options: ``beam_size``, ``n_best``, ``length_penalty`` (alpha of GNMT's, or ``average``),
+                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        node = {**self.config["task"], "search": _search(self.config["task"]["search"], given)}
+        return build(node, at="task", trusted=self.trust, fields=self.fields)
+
+    def predict(
+        self, sources: Sequence[Any], *, task: Any = None, attention: bool = False, tokens: int = 4096
+    ) -> list[list[Prediction]]:
+        """Predictions for each source, best first, in the order of the sources.
+
+        Args:
+            sources: What the source field reads: texts.
+            task: From ``task``; None for the one that the model was trained with.
+            attention: Also gives the attention over the source.
+            tokens: Budget of a batch: rows times the longest source.
+        """
+        task = task or self.task()
+        encoded = self.fields.src.encode_all(sources)
+        outputs: list[Any] = [None] * len(sources)
+        for indices in _batches([len(each) for each in encoded], tokens):
+            batch = Batch(self.fields.src.collate([encoded[i] for i in indices]), None, indices).to(self.device)
+            for index, predictions in zip(indices, task.predict(self.network, batch, attention=attention)):
+                outputs[index] = predictions
+        return outputs
+
+    def log_probs(self, sources: Sequence[Any], targets: Sequence[Any], *, tokens: int = 4096) -> list[float]:
+        """The log-probability of each target given its source, in nats, eos included."""
+        task = self.task()
+        src, tgt = self.fields.src.encode_all(sources), self.fields.tgt.encode_all(targets)
+        outputs = [0.0] * len(src)
+        for indices in _batches([max(len(s), len(t)) for s, t in zip(src, tgt)], tokens):
+            src_side = self.fields.src.collate([src[i] for i in indices])
+            batch = Batch(src_side, self.fields.tgt.collate([tgt[i] for i in indices]), indices).to(self.device)
+            for index, value in zip(indices, task.log_probs(self.network, batch)):
+                outputs[index] = value
+        return outputs
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
+
+
+def _batches(lengths: list[int], tokens: int) -> Iterator[list[int]]:
+    """Indices by falling length, so that a batch has little padding and memory runs out first if ever."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _search(node: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """A search's configuration with options changed. Asking a greedy search for a beam makes it a beam search."""
+    options = dict(options)
+    limits = {k: options.pop(k) for k in ("max_ratio", "max_extra", "min_ratio") if k in options}
+    node = {**node, "limits": {**node["limits"], **limits}}
+    if options and node["_target_"].endswith(".Greedy"):
+        beam = {"_target_": "seq2seq.search.beam.BeamSearch", "beam_size": 1, "n_best": 1, "coverage_penalty": 0.0}
+        node = {**beam, "length_penalty": {"_target_": _SCORING + "NoLengthPenalty"}, "limits": node["limits"]}
+    if "length_penalty" in options:
+        alpha = options.pop("length_penalty")
+        gnmt = {"_target_": _SCORING + "GNMT", "alpha": alpha}
+        node["length_penalty"] = {"_target_": _SCORING + "Average"} if alpha == "average" else gnmt
+    return {**node, **options}
+
+
+_SCORING = "seq2seq.search.scoring."

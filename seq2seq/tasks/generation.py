@@ -1,0 +1,159 @@
+"""The task of writing a sequence: its loss, its predictions by search, its score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from seq2seq.data.fields import Fields, TextField
+from seq2seq.errors import ConfigError
+from seq2seq.metrics.text import text_scores
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.nn.objective import CrossEntropy
+from seq2seq.types import Batch, Hypothesis, Loss, Memory, Padded, State, Step, select
+
+
+class Search(Protocol):
+    """Any search of ``seq2seq.search``."""
+
+    def __call__(
+        self, step: Step, state: State, *, bos_id: int, eos_id: int, src_lengths: Tensor
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each input, best first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One output, as the world reads it. Printed, it is its text."""
+
+    text: str
+    pieces: list[str]
+    """The tokens' spelling, eos included"""
+    log_prob: float
+    """In nats, eos included"""
+    score: float
+    """What the search ranked by"""
+    attention: Tensor | None = None
+    """[len(pieces), S]; None unless it was asked for"""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Generation:
+    """Writes one sequence for each input: translation, captioning, auto-encoding.
+
+    Args:
+        fields: Of both sides.
+        objective: From logits to what is minimised.
+        teacher_forcing: From the number of the update to the probability of feeding the gold token.
+        feed: What is fed instead of the gold token: ``sample`` (drawn from the model, as Bengio et al. 2015 do) or
+            ``argmax``.
+        search: How outputs are looked for.
+        metrics: Names of ``metrics.text`` that predictions are scored by.
+    """
+
+    def __init__(
+        self,
+        *,
+        fields: Fields,
+        objective: CrossEntropy,
+        teacher_forcing: Callable[[int], float],
+        feed: str,
+        search: Search,
+        metrics: Sequence[str],
+    ) -> None:
+        if feed not in ("sample", "argmax"):
+            raise ConfigError(f"feed={feed!r}: expected sample or argmax")
+        if not isinstance(fields.tgt, TextField):
+            raise ConfigError(f"generation writes text, but the target's field is a {type(fields.tgt).__name__}")
+        self.src, self.tgt, self.objective = fields.src, fields.tgt, objective
+        self.teacher_forcing, self.feed = teacher_forcing, feed
+        self.search, self.metrics = search, list(metrics)
+
+    def loss(self, model: EncoderDecoder, batch: Batch, update: int = 0) -> Loss:
+        """The objective summed over the target's real tokens, eos included."""
+        tgt: Padded = batch.tgt
+        outputs = model(batch.src, self._shifted(tgt), self._chooser(update) if model.training else None).outputs
+        real = tgt.mask
+        sums = self.objective(model.logits(outputs[real]), tgt.values[real])
+        figures = {"nll": float(sums.nll), "accuracy": float(sums.correct)}
+        return Loss(sums.total, int(tgt.lengths.sum()), figures)
+
+    @torch.inference_mode()
+    def predict(self, model: EncoderDecoder, batch: Batch, *, attention: bool = False) -> list[list[Prediction]]:
+        """The search's hypotheses for each example, best first. An input that holds nothing gets an empty output.
+
+        Args:
+            model: In evaluation mode.
+            batch: Its targets are not looked at.
+            attention: Also gives the attention over the input.
+        """
+        src: Padded = batch.src
+        memory = model.encode(src)
+        step, state = model.begin(memory, coverage=getattr(self.search, "coverage_penalty", 0) > 0)
+        ids = {"bos_id": self.tgt.bos_id, "eos_id": self.tgt.eos_id}
+        found = self.search(step, state, **ids, src_lengths=src.lengths)
+        maps = self._attention(model, memory, src, found) if attention else _no_maps(found)
+        empty = [self.src.is_empty(row[:length]) for row, length in zip(src.values, src.lengths)]
+        return [
+            [Prediction("", [], 0.0, 0.0)]
+            if nothing
+            else [self._prediction(hypothesis, weights) for hypothesis, weights in zip(hypotheses, weighted)]
+            for nothing, hypotheses, weighted in zip(empty, found, maps)
+        ]
+
+    @torch.inference_mode()
+    def log_probs(self, model: EncoderDecoder, batch: Batch) -> list[float]:
+        """The log-probability of each example's target given its source, in nats, eos included."""
+        tgt: Padded = batch.tgt
+        outputs = model(batch.src, self._shifted(tgt)).outputs
+        log_probs = model.logits(outputs).float().log_softmax(-1).gather(2, tgt.values.unsqueeze(2)).squeeze(2)
+        return log_probs.masked_fill(~tgt.mask, 0.0).sum(1).tolist()
+
+    def score(self, predictions: list[list[Prediction]], references: list[str]) -> dict[str, float]:
+        """The metrics of the best prediction for each example."""
+        return text_scores([best[0].text for best in predictions], references, self.metrics)
+
+    def _shifted(self, tgt: Padded) -> Padded:
+        """The decoder's inputs: bos, then all but the last token."""
+        bos = torch.full_like(tgt.values[:, :1], self.tgt.bos_id)
+        return Padded(torch.cat([bos, tgt.values[:, :-1]], dim=1), tgt.lengths)
+
+    def _chooser(self, update: int) -> Callable[[Tensor, Tensor], Tensor] | None:
+        gold_share = self.teacher_forcing(update)
+        if gold_share >= 1:
+            return None
+
+        def choose(gold: Tensor, logits: Tensor) -> Tensor:
+            own = logits.argmax(1) if self.feed == "argmax" else logits.float().softmax(1).multinomial(1).squeeze(1)
+            return torch.where(torch.rand(gold.shape, device=gold.device) < gold_share, gold, own)
+
+        return choose
+
+    def _attention(
+        self, model: EncoderDecoder, memory: Memory, src: Padded, found: list[list[Hypothesis]]
+    ) -> list[list[Tensor | None]]:
+        """The attention of every hypothesis, by forced decoding: the search itself need not carry it."""
+        rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
+        tgt = self.tgt.collate([torch.tensor(h.tokens) for hypotheses in found for h in hypotheses])
+        chosen = torch.tensor(rows, device=memory.values.device)
+        tgt = Padded(tgt.values.to(chosen.device), tgt.lengths)
+        weights = model.decoder.unroll(self._shifted(tgt), select(memory, chosen)).attention
+        if weights is None:
+            return _no_maps(found)
+        maps = iter(weights[i, : tgt.lengths[i], : src.lengths[row]].float().cpu() for i, row in enumerate(rows))
+        return [[next(maps) for _ in hypotheses] for hypotheses in found]
+
+    def _prediction(self, hypothesis: Hypothesis, attention: Tensor | None) -> Prediction:
+        text, pieces = self.tgt.decode(hypothesis.tokens), self.tgt.pieces(hypothesis.tokens)
+        return Prediction(text, pieces, hypothesis.log_prob, hypothesis.score, attention)
+
+
+def _no_maps(found: list[list[Hypothesis]]) -> list[list[Tensor | None]]:
+    return [[None] * len(hypotheses) for hypotheses in found]

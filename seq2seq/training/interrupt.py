@@ -1,0 +1,32 @@
+"""Ctrl-C that waits for the end of an update."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class Interrupt:
+    """Within it, the first Ctrl-C (or SIGTERM) sets ``asked`` instead of stopping; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._kept: dict[int, object] = {}
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python does not let handlers be set
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._kept[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._kept.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
