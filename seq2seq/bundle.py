@@ -14,6 +14,7 @@ and nothing is unpickled.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,34 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) ->
     fill(network, folder)
     network.to(device).eval()
     return Model(network, fields, config, folder, trust)
+
+
+def average(folders: Sequence[Path], target: Path, *, trust: Sequence[str] = ()) -> None:
+    """Writes a bundle with the mean of several bundles' weights, and all else as in the first of them.
+
+    Args:
+        folders: Bundles of one and the same configuration.
+        target: A folder that does not exist yet.
+        trust: See ``load``.
+
+    Raises:
+        BundleError: The target exists, or the weights do not fit each other.
+    """
+    from safetensors.torch import save_model
+
+    if target.exists():
+        raise BundleError(f"{target} exists already: choose another folder")
+    models = [load(folder, trust=trust) for folder in folders]
+    network = models[0].network
+    others = [dict(model.network.named_parameters()) for model in models]
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight.copy_(torch.stack([other[name].double() for other in others]).mean(0))
+    aside = target.with_name(f".{target.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(folders[0], aside, ignore=shutil.ignore_patterns(WEIGHTS, "training.pt", "metrics.json"))
+    save_model(network, str(aside / WEIGHTS))
+    aside.rename(target)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

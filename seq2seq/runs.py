@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from seq2seq import bundle
 from seq2seq.config import build, overrides, plain
 from seq2seq.errors import ConfigError, TrainingError
-from seq2seq.training.checkpoint import point
+from seq2seq.training.checkpoint import Checkpoints, point
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,8 @@ def open_run(config: DictConfig) -> tuple[DictConfig, Path]:
         return _resumed(Path(config.resume))
     if config.name is None:
         raise ConfigError("choose a recipe, as in recipe=translate (or go on with a run: resume=runs/translate/latest)")
+    for part in ("data", "tokenizer", "optimizer", "schedule", "trainer"):
+        plain(config[part])  # what is missing is told before anything is made
     folder = Path(config.run)
     try:
         folder.mkdir(parents=True)
@@ -198,14 +201,54 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
     log.say(f"the model is in {folder}, with curves.png and attention/*.png")
 
 
-def draw_maps(model: bundle.Model, sources: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
+def draw_maps(
+    model: bundle.Model,
+    sources: Sequence[str],
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    task: Any = None,
+    first: int = 1,
+) -> None:
     """Draws where a model looks while it writes its best output for each source, ``1.png`` and so on."""
     from seq2seq.plots import draw_attention
 
-    for number, (source, predictions) in enumerate(zip(sources, model.predict(sources, attention=True)), start=1):
+    found = model.predict(sources, task=task, attention=True)
+    for number, (source, predictions) in enumerate(zip(sources, found), start=first):
         best = predictions[0]
         if best.attention is not None:
             folder.mkdir(parents=True, exist_ok=True)
             field: Any = model.fields.src
             src_pieces = field.pieces(field.encode(source))
             draw_attention(best.attention, src_pieces, best.pieces, folder / f"{number}.png", say=say)
+
+
+def open_model(config: DictConfig) -> bundle.Model:
+    """The trained model that a command was given, on the device that it was asked for."""
+    return bundle.load(config.model, device=str(settle(config)), trust=config.trust)
+
+
+def data_of(model: bundle.Model, changes: DictConfig) -> DictConfig:
+    """The data that a model was trained with, with some values changed."""
+    data = OmegaConf.load(model.folder / bundle.RUN).data
+    OmegaConf.set_struct(data, True)
+    changed = {key: value for key, value in changes.items() if key != "split"}
+    if changes.split not in data:
+        raise ConfigError(f"data.split={changes.split}: expected train, valid or test")
+    data.merge_with(changed)
+    return data
+
+
+def checkpoints_of(run: Path) -> Checkpoints:
+    """The checkpoints of a run, rated as it rated them."""
+    try:
+        trainer = OmegaConf.load(run / bundle.RUN).trainer
+    except OSError as error:
+        raise ConfigError(f"{run}: no run there (it would have a {bundle.RUN})") from error
+    kept = {name: trainer[name] for name in ("keep_last", "keep_best", "metric", "mode")}
+    return Checkpoints(run / "checkpoints", **kept)
+
+
+def to_stderr(text: str) -> None:
+    """Says something where it does not mix with a command's output."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,32 @@
+"""Averages checkpoints: ``python -m seq2seq.average model=runs/translate/latest best=5 output=averaged``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seq2seq.config import run
+
+
+def main(config: Any) -> None:
+    """Writes a bundle whose weights are the mean of several checkpoints'; see ``conf/use/average.yaml``."""
+    from pathlib import Path
+
+    from seq2seq import bundle, runs
+    from seq2seq.errors import ConfigError
+
+    if (config.last is None) == (config.best is None):
+        raise ConfigError("give one of last=N and best=N: how many checkpoints to average, and which")
+    checkpoints = runs.checkpoints_of(Path(config.model))
+    chosen = checkpoints.all()[-config.last :] if config.last is not None else checkpoints.best(config.best)
+    wanted = config.last or config.best
+    if len(chosen) < wanted:
+        raise ConfigError(
+            f"{config.model} has {len(chosen)} such checkpoints, not {wanted}: ask for fewer, or train with more kept "
+            "(trainer.keep_last, trainer.keep_best)"
+        )
+    bundle.average(chosen, Path(config.output), trust=config.trust)
+    print(f"the mean of {', '.join(path.name for path in chosen)} is in {config.output}")
+
+
+if __name__ == "__main__":
+    run("use/average", main)
