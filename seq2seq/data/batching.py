@@ -1,0 +1,108 @@
+"""Which examples go together into a batch, and in which order the batches come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from seq2seq.data.permutation import Indices, Permutation
+from seq2seq.errors import ConfigError
+
+
+class Lengths(Protocol):
+    """All that batching knows of a corpus."""
+
+    def __len__(self) -> int: ...
+
+    def lengths(self, indices: Indices) -> tuple[Indices, Indices]:
+        """The lengths of both sides ``[N]`` of the given examples, in steps."""
+        ...
+
+    @property
+    def draws(self) -> int:
+        """How many examples are drawn in an epoch."""
+        ...
+
+    def draw(self, positions: Indices, *, seed: int, epoch: int) -> Indices:
+        """Which examples an epoch's draws at ``positions``, each in ``0 … draws-1``, are."""
+        ...
+
+
+class Batching:
+    """Batches of examples of like length, within a budget.
+
+    The examples are taken in pools, sorted by length inside a pool, and cut. A batch's cost in tokens is its rows times
+    its longest sequence of either side, padding included, so that the budget bounds the memory that a batch takes. An
+    example that alone is over the budget is a batch of its own. Memory is bounded by the pool, not by the corpus.
+
+    Args:
+        tokens: the most tokens that a batch may hold; exclusive with ``sentences``.
+        sentences: the most examples that a batch may hold.
+        pool: how many examples are sorted by length at a time. Larger pools waste less on padding.
+    """
+
+    def __init__(self, *, tokens: int | None = None, sentences: int | None = None, pool: int = 65536) -> None:
+        if (tokens is None) == (sentences is None):
+            given = "neither was given" if tokens is None else f"both were given ({tokens=}, {sentences=})"
+            raise ConfigError(f"batches are cut by tokens or by sentences, exactly one of them: {given}")
+        for name, value in (("tokens", tokens), ("sentences", sentences), ("pool", pool)):
+            if value is not None and value < 1:
+                raise ConfigError(f"batching needs {name} of at least 1, not {value}")
+        self.tokens = tokens
+        self.sentences = sentences
+        self.pool = pool
+
+    def epoch(self, corpus: Lengths, *, seed: int, epoch: int, start: int = 0) -> Iterator[Indices]:
+        """The batches of one epoch in shuffled order, as arrays of indices into the corpus.
+
+        Examples and batches are shuffled; the order is a pure function of (corpus, seed, epoch). ``start`` leaves out
+        that many batches at the beginning, without touching their data, so that a run can go on where it stopped.
+        """
+        shuffle = Permutation(corpus.draws, [seed, epoch])
+        for number, first in enumerate(range(0, corpus.draws, self.pool)):
+            positions = np.arange(first, min(first + self.pool, corpus.draws))
+            indices = corpus.draw(shuffle(positions), seed=seed, epoch=epoch)
+            batches = self._cut(corpus, indices)
+            if start >= len(batches):
+                start -= len(batches)
+                continue
+            order = Permutation(len(batches), [seed, epoch, number])(np.arange(len(batches)))
+            for place in order[start:]:
+                yield batches[place]
+            start = 0
+
+    def in_order(self, corpus: Lengths) -> Iterator[Indices]:
+        """Every example exactly once, unshuffled and unweighted: pools in the corpus's order, longest first in each.
+
+        For validation and decoding, where one wants to know about memory early; results are put back by their indices.
+        """
+        for first in range(0, len(corpus), self.pool):
+            indices = np.arange(first, min(first + self.pool, len(corpus)))
+            yield from reversed(self._cut(corpus, indices))
+
+    def _cut(self, corpus: Lengths, indices: Indices) -> list[Indices]:
+        """Sorts a pool by length and cuts it into batches, the shortest first."""
+        src, tgt = corpus.lengths(indices)
+        # By target, then by source up and down in turn: where the target grows by one, the source does not jump.
+        order = np.lexsort((np.where(tgt % 2 == 0, src, -src), tgt))
+        indices = indices[order]
+        if self.sentences is not None:
+            cuts = list(range(self.sentences, len(indices), self.sentences))
+        else:
+            assert self.tokens is not None
+            cuts = _cuts(np.maximum(src, tgt)[order].tolist(), self.tokens)
+        return np.split(indices, cuts)
+
+
+def _cuts(lengths: list[int], budget: int) -> list[int]:
+    """Where to cut a sequence of lengths so that each part's rows times its longest stay within the budget."""
+    cuts = []
+    first = longest = 0
+    for place, length in enumerate(lengths):
+        longest = max(longest, length)
+        if place > first and (place - first + 1) * longest > budget:
+            cuts.append(place)
+            first, longest = place, length
+    return cuts

@@ -1,0 +1,147 @@
+"""A corpus: examples encoded once into arrays on disk, and read from there batch by batch.
+
+Nothing here grows in memory with the number of examples: encoding streams, the arrays are memory-mapped, and the pages
+that a batch touched are given back after it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq.data.encoding import encoded_folder
+from seq2seq.data.fields import Field, Fields
+from seq2seq.data.filters import Filters
+from seq2seq.data.permutation import Indices
+from seq2seq.data.readers import Reader
+from seq2seq.data.storage import Array, Column, Mapped
+from seq2seq.errors import DataError
+from seq2seq.types import Batch, Example
+
+
+class Corpus:
+    """Examples of one source of data, encoded. ``Corpus.open`` makes one."""
+
+    def __init__(self, *, folder: Path, fields: Fields, facts: dict[str, Any], kept: Mapped | None = None) -> None:
+        self.fields = fields
+        self._folder, self._facts, self._kept = folder, facts, kept
+        dtypes = facts["columns"]
+        self._columns = {name: Column(folder, name, dtype) for name, dtype in dtypes.items()}
+
+    @classmethod
+    def open(cls, reader: Reader, fields: Fields, cache: Path, say: Callable[[str], None]) -> Corpus:
+        """The corpus of a reader's examples: from the cache where it is there and whole, encoded into it otherwise.
+
+        Args:
+            reader: gives the examples, every time the same.
+            fields: encode the two sides. The source's encodes the only side of examples that have no target.
+            cache: a folder for encoded corpora, shared by all; each is found by what the reader and the fields hash to.
+            say: is told, in lines, what takes long.
+
+        Raises:
+            DataError: the reader's complaints; a corpus without examples; a cache that cannot be written.
+        """
+        folder, facts = encoded_folder(reader, fields, Path(cache), say)
+        return cls(folder=folder, fields=fields, facts=facts)
+
+    def filtered(self, filters: Filters, *, name: str, say: Callable[[str], None]) -> Corpus:
+        """The corpus without the pairs that ``filters`` leaves out; says under ``name`` how many those are.
+
+        Which pairs are kept is worked out once and then found in the cache. Raises DataError when none is left.
+        """
+        assert self._kept is None, "filters are applied once, to the whole corpus"
+        empty = Mapped(self._folder / "empty.values", np.int64)
+        kept, counts = filters.kept(self, empty.array, self._folder)
+        say(f"{name}: {filters.report(counts)}")
+        if not counts["kept"]:
+            raise DataError(f"{name}: no pair is left, {filters.report(counts)}: loosen the filters or check the files")
+        return Corpus(folder=self._folder, fields=self.fields, facts=self._facts, kept=kept)
+
+    def __len__(self) -> int:
+        return int(self._facts["size"]) if self._kept is None else len(self._kept.array)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether the examples have a target side."""
+        return "tgt" in self._columns
+
+    @property
+    def draws(self) -> int:
+        """How many examples are drawn in an epoch: each once."""
+        return len(self)
+
+    def draw(self, positions: Indices, *, seed: int, epoch: int) -> Indices:
+        """The examples at an epoch's ``positions``: their own."""
+        return positions
+
+    def lengths(self, indices: Indices) -> tuple[Indices, Indices]:
+        """The lengths of source and target ``[N]`` of the given examples, in steps; 0 for a side that is not there."""
+        rows = self._rows(indices)
+        src = self._columns["src"].lengths(rows)
+        tgt = self._columns["tgt"].lengths(rows) if self.has_targets else np.zeros_like(src)
+        self._release()
+        return src, tgt
+
+    def example(self, index: int) -> Example:
+        """One example as it was read."""
+        (row,) = self._rows(np.array([index]))
+        example = Example(
+            self._text("src.raw", row),
+            self._text("tgt.raw", row) if self.has_targets else None,
+            self._text("where", row),
+        )
+        self._release()
+        return example
+
+    def where(self, index: int) -> str:
+        """Where one example came from, for messages: ``train.de:17``."""
+        return self.example(index).where
+
+    def encoded(self, indices: Sequence[int] | Indices, seed: int | None) -> tuple[list[Array], list[Array] | None]:
+        """Both sides of some examples, not yet collated; see ``batch``."""
+        rows = self._rows(np.asarray(indices, dtype=np.int64))
+        src = self._side("src", self.fields.src, rows, seed)
+        tgt = self._side("tgt", self.fields.tgt, rows, seed) if self.has_targets else None
+        self._release()
+        return src, tgt
+
+    def batch(self, indices: Sequence[int] | Indices, seed: int | None = None) -> Batch:
+        """Some examples, collated by their fields.
+
+        With a seed, sides whose field is stochastic are encoded anew, as a function of (indices, seed) alone; without
+        one, all are as they were encoded once.
+        """
+        return collated(self.fields, *self.encoded(indices, seed), indices)
+
+    def _side(self, name: str, field: Field, rows: Indices, seed: int | None) -> list[Array]:
+        if seed is not None and field.stochastic:
+            # Each side has its own seed, so that equal texts on both are not cut alike.
+            return field.sample_all(
+                [self._text(f"{name}.raw", row) for row in rows], zlib.crc32(f"{name}:{seed}".encode())
+            )
+        column = self._columns[name]
+        return [column[row].astype(np.int32) for row in rows]
+
+    def _text(self, name: str, row: int) -> str:
+        return self._columns[name][row].tobytes().decode()
+
+    def _rows(self, indices: Indices) -> Indices:
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"indices go from 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}")
+        return indices if self._kept is None else self._kept.array[indices]
+
+    def _release(self) -> None:
+        for column in self._columns.values():
+            column.release()
+        if self._kept is not None:
+            self._kept.release()
+
+
+def collated(fields: Fields, src: list[Array], tgt: list[Array] | None, indices: Sequence[int] | Indices) -> Batch:
+    """A batch of encoded examples."""
+    targets = None if tgt is None else fields.tgt.collate(tgt)
+    return Batch(fields.src.collate(src), targets, [int(index) for index in indices])

@@ -1,0 +1,133 @@
+"""Encoding: a reader's examples into arrays on disk, once, found again by what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from seq2seq.data.fields import Field, Fields
+from seq2seq.data.readers import Reader
+from seq2seq.data.storage import Array, ColumnWriter, locked, seal, unsealed
+from seq2seq.errors import DataError
+
+_FORMAT = "1"
+"""Changes whenever what is stored does, so that no older cache is taken for a new one."""
+_CHUNK = 4096
+"""Examples that are encoded at a time."""
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def encoded_folder(
+    reader: Reader, fields: Fields, cache: Path, say: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]]:
+    """The folder that holds a reader's encoded examples, made where it is not there and whole, and facts about it.
+
+    The facts are ``size``, the number of examples, and ``columns``, the stored columns and their types. Arguments and
+    errors are those of ``Corpus.open``.
+    """
+    key = [_FORMAT, reader.fingerprint(), fields.src.fingerprint(), fields.tgt.fingerprint()]
+    folder = cache / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
+    facts = unsealed(folder)
+    try:
+        if facts is None:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with locked(folder.with_name(f".{folder.name}.lock")):
+                facts = unsealed(folder) or _build(reader, fields, folder, say)
+    except OSError as error:
+        raise DataError(
+            f"the cache {folder} cannot be written ({error.strerror or error}): free space or choose another place"
+        ) from error
+    return folder, facts
+
+
+def _build(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Encodes a corpus beside its place in the cache and moves it there, so that it is there whole or not at all."""
+    if folder.exists():
+        say(f"{folder} is damaged or incomplete: encoding again")
+        shutil.rmtree(folder)
+    aside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        facts = _encode(reader, fields, aside, say)
+        seal(aside, facts)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return facts
+
+
+def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Streams the reader's examples into columns: each side's steps and raw text, and where each came from."""
+    examples = iter(reader)
+    first = next(examples, None)
+    if first is None:
+        raise DataError(f"{_name(reader)} holds no example: a corpus needs at least one line")
+    examples = chain([first], examples)
+    sides = {"src": fields.src} if first.tgt is None else {"src": fields.src, "tgt": fields.tgt}
+    dtypes = {name: _narrowest(field) for name, field in sides.items()}
+    dtypes |= {f"{name}.raw": "uint8" for name in sides} | {"where": "uint8"}
+    writers = {name: ColumnWriter(folder, name, dtype) for name, dtype in dtypes.items()}
+    progress = _Progress(say)
+    size = 0
+    try:
+        with (folder / "empty.values").open("wb") as empty:
+            while chunk := list(islice(examples, _CHUNK)):
+                blank = np.zeros(len(chunk), bool)
+                for name, field in sides.items():
+                    raws = [getattr(example, name) for example in chunk]
+                    encoded = field.encode_all(raws)
+                    writers[name].extend(encoded)
+                    writers[f"{name}.raw"].extend([_bytes(raw) for raw in raws])
+                    blank |= [field.is_empty(each) for each in encoded]
+                writers["where"].extend([_bytes(example.where) for example in chunk])
+                empty.write((size + np.flatnonzero(blank)).astype(np.int64).tobytes())
+                size += len(chunk)
+                progress.advance(len(chunk))
+    finally:
+        progress.close()
+        for writer in writers.values():
+            writer.close()
+    return {"size": size, "columns": dtypes}
+
+
+class _Progress:
+    """A bar in a terminal, a line now and then elsewhere; neither for what takes less than a second or so."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._bar = tqdm(desc="encoding", unit=" examples", unit_scale=True, delay=1.0, disable=None, leave=False)
+        self._say, self._said, self._done = say, time.monotonic(), 0
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        self._bar.update(count)
+        if self._bar.disable and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+            self._say(f"encoded {self._done:,} examples")
+            self._said = time.monotonic()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _narrowest(field: Field) -> str:
+    return "uint16" if field.size <= 1 << 16 else "int32"
+
+
+def _bytes(text: str) -> Array:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _name(reader: Reader) -> str:
+    """What a message calls a reader: its file where it has one."""
+    for name in ("src", "path"):
+        if hasattr(reader, name):
+            return str(getattr(reader, name))
+    return type(reader).__name__

@@ -1,0 +1,194 @@
+"""Readers: files in, examples out, one at a time.
+
+Text is UTF-8 and nothing else. A line ends at ``\\n`` only; one ``\\r`` before it is dropped, so that files written on
+Windows read the same, and a byte order mark at the start of a file is dropped. Every other character is text, among
+them those that ``str.splitlines`` would split at. Files may be compressed with gzip, whatever their name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import Example
+
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+
+
+class Reader(Protocol):
+    """An iterable of examples that can be read more than once, always the same and in the same order."""
+
+    def __iter__(self) -> Iterator[Example]: ...
+
+    def fingerprint(self) -> str:
+        """A hash of all that the examples depend on: equal fingerprints mean equal examples."""
+        ...
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a text file, plain or gzip, without their ends; ``-`` is standard input (plain, as it arrives).
+
+    Raises DataError for a file that is missing, unreadable, cut short or not UTF-8, naming the file and the line.
+    """
+    for number, line in enumerate(_raw_lines(path), start=1):
+        yield _decode(line, path, number)
+
+
+class ParallelText:
+    """Two files of equally many lines, line n of one the translation of line n of the other.
+
+    Args:
+        src: the source's file, plain or gzip.
+        tgt: the target's file, or None when there is nothing but sources.
+    """
+
+    def __init__(self, *, src: str | Path, tgt: str | Path | None) -> None:
+        self.src = Path(src)
+        self.tgt = None if tgt is None else Path(tgt)
+
+    def __iter__(self) -> Iterator[Example]:
+        name = self.src.name
+        if self.tgt is None:
+            for number, text in enumerate(read_lines(self.src), start=1):
+                yield Example(text, None, f"{name}:{number}")
+            return
+        sources, targets = _raw_lines(self.src), _raw_lines(self.tgt)
+        for number, (src, tgt) in enumerate(zip_longest(sources, targets), start=1):
+            if src is None or tgt is None:
+                longer = number + sum(1 for _ in (targets if src is None else sources))
+                counts = (number - 1, longer) if src is None else (longer, number - 1)
+                raise DataError(
+                    f"{self.src} has {counts[0]:,} lines but {self.tgt} has {counts[1]:,}: "
+                    "parallel files need a line in each for every pair"
+                )
+            yield Example(_decode(src, self.src, number), _decode(tgt, self.tgt, number), f"{name}:{number}")
+
+    def fingerprint(self) -> str:
+        """A hash of the content of both files, and of the source's name, which messages about examples show."""
+        parts = ["parallel", self.src.name, _content_hash(self.src)]
+        return _hash([*parts, _content_hash(self.tgt) if self.tgt else "none"])
+
+
+class TabSeparated:
+    """One file with a pair on each line, its columns separated by tabs; quotes and backslashes mean themselves.
+
+    Args:
+        path: the file, plain or gzip.
+        src_column: which column holds the source, counted from 0.
+        tgt_column: which column holds the target, or None when there is nothing but sources.
+    """
+
+    def __init__(self, *, path: str | Path, src_column: int = 0, tgt_column: int | None = 1) -> None:
+        for name, column in (("src_column", src_column), ("tgt_column", tgt_column)):
+            if column is not None and column < 0:
+                raise ConfigError(f"{name}={column} is no column: they are counted from 0")
+        self.path = Path(path)
+        self.src_column = src_column
+        self.tgt_column = tgt_column
+
+    def __iter__(self) -> Iterator[Example]:
+        needed = max(self.src_column, -1 if self.tgt_column is None else self.tgt_column) + 1
+        for number, line in enumerate(read_lines(self.path), start=1):
+            columns = line.split("\t")
+            if len(columns) < needed:
+                raise DataError(
+                    f"{self.path}:{number} has {_count(len(columns), 'column')} but {needed} are needed "
+                    f"(src_column={self.src_column}, tgt_column={self.tgt_column}): separate columns by one tab"
+                )
+            tgt = None if self.tgt_column is None else columns[self.tgt_column]
+            yield Example(columns[self.src_column], tgt, f"{self.path.name}:{number}")
+
+    def fingerprint(self) -> str:
+        """A hash of the file's content and name and of the columns that are read."""
+        return _hash(["tabs", self.path.name, _content_hash(self.path), str(self.src_column), str(self.tgt_column)])
+
+
+class Several:
+    """Several readers as one. As a dataset they are a mixture, each drawn from as often as its weight says.
+
+    Args:
+        readers: what is read, one after the other.
+        weights: how many times an epoch holds each example of a reader; 0.5 takes another half every epoch.
+    """
+
+    def __init__(self, *, readers: Sequence[Reader], weights: Sequence[float]) -> None:
+        if len(readers) != len(weights) or not readers:
+            raise ConfigError(f"a weight is needed for each reader: {len(readers)} readers, {len(weights)} weights")
+        self.readers, self.weights = list(readers), list(weights)
+
+    def __iter__(self) -> Iterator[Example]:
+        for reader in self.readers:
+            yield from reader
+
+    def fingerprint(self) -> str:
+        """A hash of what the readers depend on; weights change no example."""
+        return _hash(["several", *(reader.fingerprint() for reader in self.readers)])
+
+
+def _raw_lines(path: str | Path) -> Iterator[bytes]:
+    """The lines of a file as bytes, ends and byte order mark removed."""
+    if str(path) == "-":
+        yield from _without_ends(cast(BinaryIO, sys.stdin.buffer))
+        return
+    try:
+        with Path(path).open("rb") as file:
+            packed = file.peek(2)[:2] == _GZIP
+            yield from _without_ends(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is a damaged or incomplete gzip file ({error}): fetch or compress it again") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _without_ends(file: BinaryIO | io.BufferedReader) -> Iterator[bytes]:
+    for number, line in enumerate(file):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        yield line if number else line.removeprefix(_BOM)
+
+
+def _decode(line: bytes, path: str | Path, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        name = "standard input" if str(path) == "-" else path
+        raise DataError(
+            f"{name}:{number} is not UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1} of the line): "
+            "convert the file to UTF-8, for example with iconv"
+        ) from error
+
+
+def _content_hash(path: Path) -> str:
+    """A hash of a file's bytes, read in pieces."""
+    digest = hashlib.sha256()
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is not a regular file: a corpus is read more than once, so give it as a file")
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return digest.hexdigest()
+
+
+def _hash(parts: list[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _unreadable(path: str | Path, error: OSError) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path} does not exist (looked in {Path.cwd()}): check the path")
+    return DataError(f"{path} cannot be read: {error.strerror or error}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
