@@ -48,8 +48,8 @@ class Field(Protocol):
         """The raw value of a model's output."""
         ...
 
-    def is_empty(self, raw: Any) -> bool:
-        """Whether there is nothing in the raw value to work on."""
+    def is_empty(self, encoded: Tensor | np.ndarray) -> bool:
+        """Whether there is nothing in an encoded value to work on."""
         ...
 
     def fingerprint(self) -> str:
@@ -71,8 +71,12 @@ class TextField:
 
     def __init__(self, *, tokenizer: Tokenizer, nfc: bool = False) -> None:
         self.tokenizer, self.nfc = tokenizer, nfc
-        self.size = len(tokenizer)
         self.pad_id, self.bos_id, self.eos_id = tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id
+
+    @property
+    def size(self) -> int:
+        """The size of the vocabulary, specials included."""
+        return len(self.tokenizer)
 
     @property
     def stochastic(self) -> bool:
@@ -107,9 +111,9 @@ class TextField:
         """What each id stands for, all of them, specials too."""
         return self.tokenizer.pieces(tokens.tolist() if isinstance(tokens, Tensor) else tokens)
 
-    def is_empty(self, raw: str) -> bool:
-        """Whether a text is nothing but white space."""
-        return not raw.strip()
+    def is_empty(self, encoded: Tensor | np.ndarray) -> bool:
+        """Whether a text is nothing but white space, given its ids."""
+        return not self.decode(encoded.tolist()).strip()
 
     def fingerprint(self) -> str:
         """A hash of all that ``encode_all`` depends on."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
+from seq2seq.data.fields import Fields, TextField, normalised
 from seq2seq.data.tokenizers import (
     BOS_ID,
     EOS_ID,
@@ -25,6 +27,7 @@ from seq2seq.data.tokenizers import (
     escape,
 )
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import Example
 
 _MOST_COUNTED = 4_000_000  # distinct tokens, some 500 MB
 
@@ -50,7 +53,8 @@ class LearnSentencePiece:
         character_coverage: the share of the text's characters that get a piece of their own (1 for small alphabets,
             0.9995 for Chinese or Japanese).
         sampling: see ``SentencePiece``.
-        max_sentences: learn from this many sentences, drawn evenly when there are more.
+        max_sentences: learn from this many sentences, drawn evenly when there are more; 100,000 of them take
+            some 130 MB while learning.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class LearnSentencePiece:
         byte_fallback: bool,
         character_coverage: float,
         sampling: float,
-        max_sentences: int = 500_000,
+        max_sentences: int = 200_000,
     ) -> None:
         if model_type not in ("unigram", "bpe"):
             raise ConfigError(f"model_type is {model_type!r}, expected unigram or bpe")
@@ -73,22 +77,24 @@ class LearnSentencePiece:
             raise ConfigError(f"sampling is {sampling}, expected 0 (none) to 1")
         least = len(SPECIALS) + 1 + (256 if byte_fallback else 0)
         if vocab_size < least:
-            raise ConfigError(
-                f"vocab_size is {vocab_size}, expected at least {least}{' for its bytes' * byte_fallback}"
-            )
+            raise ConfigError(f"vocab_size is {vocab_size}, expected at least {least} (specials, bytes and one piece)")
         self.vocab_size, self.model_type, self.byte_fallback = vocab_size, model_type, byte_fallback
         self.character_coverage, self.sampling, self.max_sentences = character_coverage, sampling, max_sentences
 
     def learn(self, texts: Iterable[str]) -> SentencePiece:
-        """Learns the model; raises ConfigError when the text supports fewer pieces than asked for or its
-        characters need more, and DataError when there is no text."""
+        """Learns the model.
+
+        Raises:
+            ConfigError: the text supports fewer pieces than were asked for, or its characters need more.
+            DataError: there is no text.
+        """
         import sentencepiece
 
-        model = io.BytesIO()
+        model, sentences = io.BytesIO(), _Sentences(texts, escaped=self.byte_fallback)
         sentencepiece.set_random_generator_seed(0)  # draws the sentences when there are more than max_sentences
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_without_empty(texts, self.byte_fallback),
+                sentence_iterator=iter(sentences),
                 model_writer=model,
                 vocab_size=self.vocab_size,
                 model_type=self.model_type,
@@ -109,6 +115,8 @@ class LearnSentencePiece:
                 minloglevel=4,
             )
         except RuntimeError as error:
+            if sentences.failure is not None:
+                raise sentences.failure from None
             raise self._in_words(str(error)) from error
         return SentencePiece(model=model.getvalue(), sampling=self.sampling)
 
@@ -191,6 +199,44 @@ class LearnCharacters:
         return Characters(vocab=self._counted.tokens(texts))
 
 
-def _without_empty(texts: Iterable[str], escapes: bool) -> Iterator[str]:
-    """The texts that hold anything, written as the tokenizer will write them."""
-    return (escape(text) if escapes else text for text in texts if text)
+class _Sentences:
+    """The texts that hold anything, written as the tokenizer will write them.
+
+    What goes wrong while reading them is kept in ``failure``, because SentencePiece passes on no more than its text.
+    """
+
+    def __init__(self, texts: Iterable[str], *, escaped: bool) -> None:
+        self._texts, self._escaped = texts, escaped
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for text in self._texts:
+                if text:
+                    yield escape(text) if self._escaped else text
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+
+def learn_fields(readers: Sequence[Iterable[Example]], *, src: Learner, tgt: Learner, joint: bool, nfc: bool) -> Fields:
+    """The text fields of both sides, their tokenizers learned from the training pairs.
+
+    Args:
+        readers: What gives the pairs; each is read once for a joint vocabulary, else once for each side.
+        src: Learns the source's vocabulary, and the target's too where it is joint.
+        tgt: Learns the target's vocabulary where it is not joint.
+        joint: One vocabulary for both sides.
+        nfc: See ``TextField``.
+    """
+    if joint:
+        both = (text for pair in chain(*readers) for text in (pair.src, pair.tgt))
+        tokenizers = [src.learn(normalised(both, nfc=nfc))] * 2
+    else:
+        tokenizers = [
+            src.learn(normalised((pair.src for pair in chain(*readers)), nfc=nfc)),
+            tgt.learn(normalised((pair.tgt for pair in chain(*readers)), nfc=nfc)),
+        ]
+    return Fields(*(TextField(tokenizer=tokenizer, nfc=nfc) for tokenizer in tokenizers))
