@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.data.encoding import encoded_folder
+from seq2seq.data.encoding import encoded_folder, unwritable
 from seq2seq.data.fields import Field, Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.permutation import Indices
@@ -55,7 +55,10 @@ class Corpus:
         """
         assert self._kept is None, "filters are applied once, to the whole corpus"
         empty = Mapped(self._folder / "empty.values", np.int64)
-        kept, counts = filters.kept(self, empty.array, self._folder)
+        try:
+            kept, counts = filters.kept(self, empty.array, self._folder)
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
         say(f"{name}: {filters.report(counts)}")
         if not counts["kept"]:
             raise DataError(f"{name}: no pair is left, {filters.report(counts)}: loosen the filters or check the files")

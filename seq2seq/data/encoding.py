@@ -42,10 +42,15 @@ def encoded_folder(
             with locked(folder.with_name(f".{folder.name}.lock")):
                 facts = unsealed(folder) or _build(reader, fields, folder, say)
     except OSError as error:
-        raise DataError(
-            f"the cache {folder} cannot be written ({error.strerror or error}): free space or choose another place"
-        ) from error
+        raise unwritable(folder, error) from error
     return folder, facts
+
+
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """What is raised when the cache's disk is full or its folder is not ours to write."""
+    return DataError(
+        f"the cache {folder} cannot be written ({error.strerror or error}): free space or choose another by cache=…"
+    )
 
 
 def _build(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

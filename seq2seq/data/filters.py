@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Protocol
@@ -64,11 +65,12 @@ class Filters:
         values, notes = folder / f"{stem}.values", folder / f"{stem}.json"
         counts = _known(values, notes)
         if counts is None:
-            # The indices of one filter are 8 bytes a pair: the only thing here that is put together before it is
-            # written, slice by slice, to a file.
-            aside = folder / f"{stem}.values.part"
-            counts = self._sift(corpus, empty, aside)
-            aside.replace(values)
+            aside = folder / f"{stem}.values.{os.getpid()}.part"
+            try:
+                counts = self._sift(corpus, empty, aside)
+                aside.replace(values)
+            finally:
+                aside.unlink(missing_ok=True)
             write_atomically(notes, json.dumps({"counts": counts, "checksum": _checksum(values)}).encode())
         everything = counts["kept"] == sum(counts.values())
         return (None if everything else Mapped(values, np.int64)), counts
