@@ -85,20 +85,14 @@ class Corpus:
         """The lengths of source and target ``[N]`` of the given examples, in steps; 0 for a side that is not there."""
         rows = self._rows(indices)
         src = self._columns["src"].lengths(rows)
-        tgt = self._columns["tgt"].lengths(rows) if self.has_targets else np.zeros_like(src)
-        self._release()
-        return src, tgt
+        return src, self._columns["tgt"].lengths(rows) if self.has_targets else np.zeros_like(src)
 
     def example(self, index: int) -> Example:
         """One example as it was read."""
-        (row,) = self._rows(np.array([index]))
-        example = Example(
-            self._text("src.raw", row),
-            self._text("tgt.raw", row) if self.has_targets else None,
-            self._text("where", row),
-        )
-        self._release()
-        return example
+        rows = self._rows(np.array([index]))
+        (src,) = self._texts("src.raw", rows)
+        (tgt,) = self._texts("tgt.raw", rows) if self.has_targets else [None]
+        return Example(src, tgt, *self._texts("where", rows))
 
     def where(self, index: int) -> str:
         """Where one example came from, for messages: ``train.de:17``."""
@@ -109,7 +103,6 @@ class Corpus:
         rows = self._rows(np.asarray(indices, dtype=np.int64))
         src = self._side("src", self.fields.src, rows, seed)
         tgt = self._side("tgt", self.fields.tgt, rows, seed) if self.has_targets else None
-        self._release()
         return src, tgt
 
     def batch(self, indices: Sequence[int] | Indices, seed: int | None = None) -> Batch:
@@ -123,25 +116,17 @@ class Corpus:
     def _side(self, name: str, field: Field, rows: Indices, seed: int | None) -> list[Array]:
         if seed is not None and field.stochastic:
             # Each side has its own seed, so that equal texts on both are not cut alike.
-            return field.sample_all(
-                [self._text(f"{name}.raw", row) for row in rows], zlib.crc32(f"{name}:{seed}".encode())
-            )
+            return field.sample_all(self._texts(f"{name}.raw", rows), zlib.crc32(f"{name}:{seed}".encode()))
         column = self._columns[name]
-        return [column[row].astype(np.int32) for row in rows]
+        return [row.astype(np.int32) for row in column.take(rows)]
 
-    def _text(self, name: str, row: int) -> str:
-        return self._columns[name][row].tobytes().decode()
+    def _texts(self, name: str, rows: Indices) -> list[str]:
+        return [text.tobytes().decode() for text in self._columns[name].take(rows)]
 
     def _rows(self, indices: Indices) -> Indices:
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"indices go from 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}")
-        return indices if self._kept is None else self._kept.array[indices]
-
-    def _release(self) -> None:
-        for column in self._columns.values():
-            column.release()
-        if self._kept is not None:
-            self._kept.release()
+        return indices if self._kept is None else self._kept.take(indices)
 
 
 def collated(fields: Fields, src: list[Array], tgt: list[Array] | None, indices: Sequence[int] | Indices) -> Batch:

@@ -22,6 +22,8 @@ _FORMAT = "1"
 """Changes whenever what is stored does, so that no older cache is taken for a new one."""
 _CHUNK = 4096
 """Examples that are encoded at a time."""
+_SHORT = 4
+"""Steps that the encoding of a text may have that is not blank and of which still nothing is left."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -92,7 +94,7 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
                     encoded = field.encode_all(raws)
                     writers[name].extend(encoded)
                     writers[f"{name}.raw"].extend([_bytes(raw) for raw in raws])
-                    blank |= [field.is_empty(each) for each in encoded]
+                    blank |= [_is_empty(field, raw, each) for raw, each in zip(raws, encoded)]
                 writers["where"].extend([_bytes(example.where) for example in chunk])
                 empty.write((size + np.flatnonzero(blank)).astype(np.int64).tobytes())
                 size += len(chunk)
@@ -120,6 +122,11 @@ class _Progress:
 
     def close(self) -> None:
         self._bar.close()
+
+
+def _is_empty(field: Field, raw: str, encoded: Array) -> bool:
+    # A field may have to decode to know, which takes longer than to encode: it is asked only where it may say yes.
+    return (len(encoded) <= _SHORT or not raw.strip()) and field.is_empty(encoded)
 
 
 def _narrowest(field: Field) -> str:

@@ -17,6 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 
 _MANIFEST = "manifest.json"
+_AT_ONCE = 128
+"""Places that are read before pages are given back: the system may make 64 KiB resident around each."""
 
 
 class Mapped:
@@ -29,6 +31,16 @@ class Mapped:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self.array = np.frombuffer(self._map, dtype)
+
+    def take(self, places: NDArray[np.int64]) -> Array:
+        """The values at ``places`` ``[N]``, copied; however many, few of the file's pages are resident at a time."""
+        taken = np.empty(len(places), self.array.dtype)
+        order = np.argsort(places, kind="stable")  # neighbours share pages
+        for first in range(0, len(order), _AT_ONCE):
+            some = order[first : first + _AT_ONCE]
+            taken[some] = self.array[places[some]]
+            self.release()
+        return taken
 
     def release(self) -> None:
         """Gives the pages that were touched back to the system, which would otherwise count as resident."""
@@ -46,18 +58,25 @@ class Column:
     def __len__(self) -> int:
         return len(self._offsets.array) - 1
 
-    def __getitem__(self, row: int) -> Array:
-        first, last = self._offsets.array[row : row + 2]
-        return self._values.array[first:last]
-
-    def lengths(self, rows: Array) -> NDArray[np.int64]:
-        """How many values each of the rows has."""
-        return self._offsets.array[rows + 1] - self._offsets.array[rows]
-
-    def release(self) -> None:
-        """See ``Mapped.release``."""
+    def take(self, rows: NDArray[np.int64]) -> list[Array]:
+        """Copies of some rows."""
+        ends = self._ends(rows)
+        taken = []
+        for number, (first, last) in enumerate(ends.T.tolist(), start=1):
+            taken.append(self._values.array[first:last].copy())
+            if number % _AT_ONCE == 0:
+                self._values.release()
         self._values.release()
-        self._offsets.release()
+        return taken
+
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many values each of the rows has."""
+        firsts, lasts = self._ends(rows)
+        return lasts - firsts
+
+    def _ends(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the rows begin and where they end, ``[2, N]``."""
+        return self._offsets.take(np.concatenate((rows, rows + 1))).reshape(2, -1)
 
 
 class ColumnWriter:
