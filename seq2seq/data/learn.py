@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from seq2seq.data.fields import Fields, TextField, normalised
@@ -221,22 +220,22 @@ class _Sentences:
             raise
 
 
-def learn_fields(readers: Sequence[Iterable[Example]], *, src: Learner, tgt: Learner, joint: bool, nfc: bool) -> Fields:
+def learn_fields(pairs: Iterable[Example], *, src: Learner, tgt: Learner, joint: bool, nfc: bool) -> Fields:
     """The text fields of both sides, their tokenizers learned from the training pairs.
 
     Args:
-        readers: What gives the pairs; each is read once for a joint vocabulary, else once for each side.
+        pairs: Read once for a joint vocabulary, else once for each side.
         src: Learns the source's vocabulary, and the target's too where it is joint.
         tgt: Learns the target's vocabulary where it is not joint.
         joint: One vocabulary for both sides.
         nfc: See ``TextField``.
     """
     if joint:
-        both = (text for pair in chain(*readers) for text in (pair.src, pair.tgt))
+        both = (text for pair in pairs for text in (pair.src, pair.tgt))
         tokenizers = [src.learn(normalised(both, nfc=nfc))] * 2
     else:
         tokenizers = [
-            src.learn(normalised((pair.src for pair in chain(*readers)), nfc=nfc)),
-            tgt.learn(normalised((pair.tgt for pair in chain(*readers)), nfc=nfc)),
+            src.learn(normalised((pair.src for pair in pairs), nfc=nfc)),
+            tgt.learn(normalised((pair.tgt for pair in pairs), nfc=nfc)),
         ]
     return Fields(*(TextField(tokenizer=tokenizer, nfc=nfc) for tokenizer in tokenizers))

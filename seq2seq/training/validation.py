@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,10 @@ import torch
 from torch import nn
 
 from seq2seq.data.batching import Batching
-from seq2seq.data.datasets import Corpus, Mixture
+from seq2seq.data.datasets import Dataset
 
 if TYPE_CHECKING:
-    from seq2seq.training.trainer import Task
-
-
-Dataset = Corpus | Mixture
+    from seq2seq.training.trainer import Sums, Task
 
 
 @dataclass
@@ -29,24 +26,35 @@ class Validation:
     """In the order of the set"""
 
 
-def validate(model: nn.Module, task: Task, data: Dataset, batching: Batching) -> Validation:
-    """The mean loss, its perplexity where it is a likelihood, and the task's own figures, on all of a set."""
+def validate(
+    model: nn.Module, task: Task, data: Dataset, batching: Batching, *, say: Callable[[str], None] = print
+) -> Validation:
+    """The mean loss, its perplexity where it is a likelihood, and the task's own figures, on all of a set.
+
+    Args:
+        model: Left as it was found.
+        task: Gives losses, predictions and their score.
+        data: All of it is seen, in an order that changes no result.
+        batching: How large a batch may be.
+        say: Is told when a batch must be split.
+    """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    count, sums = 0, {"loss": 0.0}
+
+    def seen(indices: np.ndarray) -> tuple[Loss, list[Any]]:
+        batch = data.batch(indices).to(device)
+        return task.loss(model, batch), task.predict(model, batch)
+
+    sums = Sums()
     predictions: list[Any] = [None] * len(data)
     with torch.inference_mode():
-        for indices in batching.in_order(data):
-            batch = data.batch(indices).to(device)
-            loss = task.loss(model, batch)
-            count += loss.count
-            sums["loss"] += float(loss.total)
-            for name, value in loss.figures.items():
-                sums[name] = sums.get(name, 0.0) + value
-            for index, prediction in zip(indices, task.predict(model, batch)):
-                predictions[int(index)] = prediction
+        for batch in batching.in_order(data):
+            for indices, (loss, found) in in_parts(seen, batch, during="validation", where=data.where, say=say):
+                sums.add(loss)
+                for index, prediction in zip(indices, found):
+                    predictions[int(index)] = prediction
     model.train(was_training)
-    figures = {name: value / count for name, value in sums.items()}
+    figures = sums.means()
     if "nll" in figures:
         figures["perplexity"] = math.exp(min(figures["nll"], 700.0))
     references = [data.example(index).tgt for index in range(len(data))]

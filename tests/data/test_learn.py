@@ -10,15 +10,16 @@ from seq2seq.data.tokenizers import SPECIALS, Words
 from seq2seq.errors import DataError
 from seq2seq.types import Example
 
-READERS = [
-    [Example("ein hund", "a dog", "one:1"), Example("ein e\u0301", "a cat", "one:2")],
-    [Example("ein hund", "a dog", "two:1")],
+PAIRS = [
+    Example("ein hund", "a dog", "one:1"),
+    Example("ein e\u0301", "a cat", "one:2"),
+    Example("ein hund", "a dog", "two:1"),
 ]
 
 
 def learned(*, joint: bool, nfc: bool = False) -> Fields:
     words = LearnWords(max_size=None, min_count=1)
-    return learn_fields(READERS, src=words, tgt=words, joint=joint, nfc=nfc)
+    return learn_fields(PAIRS, src=words, tgt=words, joint=joint, nfc=nfc)
 
 
 def words_of(field: object) -> set[str]:
@@ -47,11 +48,11 @@ def test_the_vocabulary_is_of_the_text_that_the_field_will_see(joint: bool) -> N
 
 def test_a_finished_tokenizer_is_taken_as_it_is() -> None:
     finished = Words(vocab=[*SPECIALS, "x"])
-    fields = learn_fields(READERS, src=finished, tgt=LearnWords(max_size=None, min_count=1), joint=False, nfc=False)
+    fields = learn_fields(PAIRS, src=finished, tgt=LearnWords(max_size=None, min_count=1), joint=False, nfc=False)
     assert words_of(fields.src) == {"x"}
 
 
 def test_no_pairs_are_said() -> None:
     words = LearnWords(max_size=None, min_count=1)
     with pytest.raises(DataError, match="no text to learn a vocabulary from"):
-        learn_fields([[]], src=words, tgt=words, joint=True, nfc=False)
+        learn_fields([], src=words, tgt=words, joint=True, nfc=False)
