@@ -7,13 +7,16 @@ run must know). A checkpoint is written aside and renamed, so that one that has 
 from __future__ import annotations
 
 import json
+import math
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from seq2seq.errors import ConfigError, TrainingError
 
@@ -25,15 +28,16 @@ class Checkpoints:
 
     Args:
         folder: Where they lie.
-        keep_last: How many of the latest to keep.
-        keep_best: How many of those with the best figure to keep besides.
+        keep_last: How many of the latest to keep, 1 or more.
+        keep_best: How many of those with the best figure to keep besides, 1 or more.
         metric: Which figure of the validations says what is best.
         mode: ``min`` or ``max``.
     """
 
     def __init__(self, folder: Path, *, keep_last: int, keep_best: int, metric: str, mode: str) -> None:
-        if keep_last < 1:
-            raise ConfigError(f"keep_last={keep_last}: at least one checkpoint must be kept")
+        for name, count in (("keep_last", keep_last), ("keep_best", keep_best)):
+            if count < 1:
+                raise ConfigError(f"{name}={count}: at least one must be kept, to go on from and to use")
         self.folder = folder
         self.keep_last, self.keep_best = keep_last, keep_best
         self.metric, self.mode = metric, mode
@@ -52,27 +56,32 @@ class Checkpoints:
         target = self.folder / f"{update:07d}"
         aside = self.folder / f".{target.name}.part"
         try:
-            if aside.exists():
-                shutil.rmtree(aside)
+            self._clean()
             aside.mkdir(parents=True)
             write(aside)
             (aside / FIGURES).write_text(json.dumps(figures, indent=1), encoding="utf-8")
-            torch.save(training, aside / TRAINING)
+            with (aside / TRAINING).open("wb") as file:
+                torch.save(training, file)
             sync(aside)
             if target.exists():  # left by a run that is now resumed from before it
                 shutil.rmtree(target)
             aside.rename(target)
-        except (OSError, RuntimeError) as error:  # torch.save tells of a full disk by a RuntimeError
-            shutil.rmtree(aside, ignore_errors=True)
+            sync(self.folder)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            # torch tells of a full disk by a RuntimeError in its own words, raised while the system's was handled.
+            cause = error.__context__ if isinstance(error.__context__, OSError) else error
             previous = self.latest()
             kept = f"the one before it, {previous}, is whole" if previous else "there is none before it"
-            raise TrainingError(f"{target}: cannot be written ({error}); {kept}; make room, then resume") from error
+            raise TrainingError(f"{target}: cannot be written ({cause}); {kept}; make room, then resume") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
         self._prune()
         return target
 
     def all(self) -> list[Path]:
         """The whole checkpoints, oldest first."""
-        return sorted(path for path in self.folder.glob("[0-9]*") if (path / TRAINING).exists())
+        found = [path for path in self.folder.glob("[0-9]*") if path.name.isdigit() and (path / TRAINING).exists()]
+        return sorted(found, key=lambda path: int(path.name))
 
     def latest(self) -> Path | None:
         """The last whole checkpoint."""
@@ -82,7 +91,13 @@ class Checkpoints:
         """Up to ``count`` checkpoints with the best figures, best first; of equals, the earlier."""
         sign = 1 if self.mode == "min" else -1
         rated = [(figures[self.metric], path) for path in self.all() if self.metric in (figures := read_figures(path))]
-        return [path for _, path in sorted(rated, key=lambda pair: (sign * pair[0], pair[1]))][:count]
+        rated.sort(key=lambda pair: (math.isnan(pair[0]), sign * pair[0]))  # NaN is worse than anything
+        return [path for _, path in rated[:count]]
+
+    def _clean(self) -> None:
+        """Removes what was being written when a process was killed."""
+        for part in self.folder.glob(".*.part"):
+            shutil.rmtree(part)
 
     def _prune(self) -> None:
         wanted = set(self.all()[-self.keep_last :]) | set(self.best(self.keep_best))
@@ -102,17 +117,22 @@ def read_figures(checkpoint: Path) -> dict[str, float]:
 def read_training(checkpoint: Path) -> dict[str, Any]:
     """What a resumed run must know. Tensors and plain values only: nothing is unpickled that could run code."""
     try:
-        return torch.load(checkpoint / TRAINING, weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise TrainingError(f"{checkpoint / TRAINING}: cannot be read ({error}); resume from an earlier one") from error
+        return torch.load(checkpoint / TRAINING, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        what = str(error).partition("\n")[0]
+        raise TrainingError(
+            f"{checkpoint / TRAINING}: cannot be read ({what}); remove {checkpoint} to resume from the one before it"
+        ) from error
 
 
 def sync(folder: Path) -> None:
-    """Waits until every file of a folder is on the disk, so that a rename cannot outrun its content."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+    """Waits until a folder and all in it are on the disk, so that a rename cannot outrun the content."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def point(link: Path, target: Path) -> None:
