@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -30,3 +31,5 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        # Not by print: this may come in the middle of one, which may not be entered twice.
+        os.write(2, b"\nstopping after this update, with a checkpoint; once more to stop at once\n")

@@ -123,9 +123,14 @@ class MovingAverage:
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
-        self.decay, self.updates = decay, 0
+        self.decay = decay
         self.model = model
-        self.weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins anew at the model's present weights."""
+        self.updates = 0
+        self.weights = {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -156,4 +161,6 @@ class MovingAverage:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` gave."""
-        self.updates, self.weights = state["updates"], state["weights"]
+        self.updates = state["updates"]
+        for name, weight in self.weights.items():
+            weight.copy_(state["weights"][name])  # wherever the saved ones lay

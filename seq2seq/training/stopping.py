@@ -47,8 +47,9 @@ class Best:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"value": self.value, "waited": self.waited}
+        return {"metric": self.metric, "mode": self.mode, "value": self.value, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what ``state_dict`` gave."""
-        self.value, self.waited = state["value"], state["waited"]
+        """Restores what ``state_dict`` gave, unless that was about another figure."""
+        if (state["metric"], state["mode"]) == (self.metric, self.mode):
+            self.value, self.waited = state["value"], state["waited"]

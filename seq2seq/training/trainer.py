@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from seq2seq.data.batching import Batching
+from seq2seq.data.datasets import Dataset
 from seq2seq.errors import ConfigError, TrainingError, nearest
 from seq2seq.training.checkpoint import Checkpoints, read_training
+from seq2seq.training.gradients import PRECISIONS, Gradients, NotFinite, Task
 from seq2seq.training.interrupt import Interrupt
 from seq2seq.training.logging import RunLog
 from seq2seq.training.optim import MovingAverage, Schedule
+from seq2seq.training.state import Progress, TrainingState
 from seq2seq.training.stopping import Best
-from seq2seq.training.validation import Dataset, Validation, told, validate
-from seq2seq.types import Batch, Loss
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
-
-
-class Task(Protocol):
-    """All that the trainer knows of what a model is for."""
-
-    def loss(self, model: nn.Module, batch: Batch, update: int = 0) -> Loss:
-        """The loss of a batch, not yet divided; ``update`` is for what changes as training goes on."""
-        ...
-
-    def predict(self, model: nn.Module, batch: Batch) -> list[Any]:
-        """The outputs for a batch, best first for each example."""
-        ...
-
-    def score(self, predictions: list[Any], references: list[Any]) -> dict[str, float]:
-        """Figures of a whole set of predictions."""
-        ...
-
-
-@dataclass
-class Progress:
-    """Where a run stands: with the seed, it says which batch comes next."""
-
-    update: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """Batches of the epoch that are done"""
+from seq2seq.training.validation import Validation, told, validate
 
 
 class Trainer:
@@ -137,191 +111,138 @@ class Trainer:
             log: Where it is told.
             write: Puts a usable model into the folder of a checkpoint.
             seed: Of the order of the examples and of what is sampled from them.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was heard; a checkpoint has been made after the update that was going on.
+            TrainingError: It cannot go on: not finite, out of memory, no room on the disk.
         """
-        loop = _Loop(self, model, task, train, optimizer, schedule, log, write, seed, self.checkpoints(run))
-        loop.resume()
+        best = Best(metric=self.metric, mode=self.mode, patience=self.patience)
+        average = None if self.average is None else MovingAverage(model, decay=self.average)
+        state = TrainingState(model=model, optimizer=optimizer, schedule=schedule, best=best, average=average)
+        gradients = Gradients(
+            model=model,
+            task=task,
+            data=train,
+            clip_norm=self.clip_norm,
+            precision=self.precision,
+            seed=seed,
+            say=log.say,
+        )
+        work = _Work(self, state, gradients, valid, self.checkpoints(run), log, write)
+        work.resume()
+        groups = self._groups(train, seed, state.progress)
         with Interrupt() as interrupt:
-            while not self._ended(loop):
-                epoch = self.batching.epoch(train, seed=seed, epoch=loop.progress.epoch, start=loop.progress.batch)
-                group: list[np.ndarray] = []
-                for indices in epoch:
-                    group.append(indices)
-                    if len(group) < self.accumulate:
-                        continue
-                    loop.update(group)
-                    group = []
-                    if loop.progress.update % self.validate_every == 0:
-                        loop.validate(valid)
-                    elif loop.progress.update % self.checkpoint_every == 0 or interrupt.asked:
-                        loop.save({})
-                    if interrupt.asked:
-                        raise KeyboardInterrupt
-                    if self._ended(loop):
-                        break
-                else:
-                    if group:  # the last batches of an epoch may be fewer than a whole group
-                        loop.update(group)
-                    loop.progress = Progress(loop.progress.update, loop.progress.epoch + 1, 0)
-            if loop.progress.update % self.validate_every:
-                loop.validate(valid)
-        return loop.checkpoints.best()[0]
+            while not (self._at_end(state.progress) or state.best.exhausted):
+                group, after = next(groups)
+                work.update(group, after)
+                if after.update % self.validate_every == 0 or self._at_end(after):
+                    work.validate()
+                elif after.update % self.checkpoint_every == 0 or interrupt.asked:
+                    work.save({})
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+        if not work.checkpoints.best():  # resumed with an end that it had passed before its first validation
+            work.validate()
+        return work.checkpoints.best()[0]
 
-    def _ended(self, loop: _Loop) -> bool:
-        if loop.best.exhausted:
+    def _groups(self, data: Dataset, seed: int, start: Progress) -> Iterator[tuple[list[np.ndarray], Progress]]:
+        """The batches of each update from a place on, epoch after epoch without end, and the place after each.
+
+        An epoch's last group may be smaller than the others. One group is looked ahead, to know which that is.
+        """
+        update, _, batch = start
+        for epoch in itertools.count(start.epoch):
+            batches = iter(self.batching.epoch(data, seed=seed, epoch=epoch, start=batch))
+            group = list(itertools.islice(batches, self.accumulate))
+            while group:
+                following = list(itertools.islice(batches, self.accumulate))
+                update, batch = update + 1, batch + len(group)
+                yield group, Progress(update, epoch, batch) if following else Progress(update, epoch + 1, 0)
+                group = following
+            batch = 0
+
+    def _at_end(self, progress: Progress) -> bool:
+        if self.max_epochs is not None and progress.epoch >= self.max_epochs:
             return True
-        if self.max_epochs is not None and loop.progress.epoch >= self.max_epochs:
-            return True
-        return self.max_updates is not None and loop.progress.update >= self.max_updates
+        return self.max_updates is not None and progress.update >= self.max_updates
 
 
-class _Loop:
-    """What changes while a trainer runs."""
+class _Work:
+    """What the loop does: its four verbs."""
 
     def __init__(
         self,
         trainer: Trainer,
-        model: nn.Module,
-        task: Task,
-        train: Dataset,
-        optimizer: torch.optim.Optimizer,
-        schedule: Schedule,
+        state: TrainingState,
+        gradients: Gradients,
+        valid: Dataset,
+        checkpoints: Checkpoints,
         log: RunLog,
         write: Callable[[Path], None],
-        seed: int,
-        checkpoints: Checkpoints,
     ) -> None:
-        self.trainer, self.model, self.task, self.train = trainer, model, task, train
-        self.optimizer, self.schedule, self.log = optimizer, schedule, log
-        self.write, self.seed, self.checkpoints = write, seed, checkpoints
-        self.progress = Progress()
-        self.best = Best(metric=trainer.metric, mode=trainer.mode, patience=trainer.patience)
-        self.average = None if trainer.average is None else MovingAverage(model, decay=trainer.average)
-        self.rates = [group["lr"] for group in optimizer.param_groups]
-
-    def update(self, group: list[np.ndarray]) -> None:
-        """One step of the optimizer on the batches of a group."""
-        number = self.progress.update + 1
-        factor = self.schedule(number)
-        for parameters, rate in zip(self.optimizer.param_groups, self.rates):
-            parameters["lr"] = rate * factor
-        count, figures = self._gradients(list(group), number)
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.grad.div_(count)
-        limit = self.trainer.clip_norm if self.trainer.clip_norm is not None else torch.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        if not torch.isfinite(norm):
-            self._not_finite("gradient", float(norm), np.concatenate(group))
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
-        self.progress = Progress(number, self.progress.epoch, self.progress.batch + len(group))
-        shown = {name: value / count for name, value in figures.items()}
-        self.log.update(number, {**shown, "norm": float(norm), "lr": self.rates[0] * factor}, tokens=count)
-
-    def validate(self, valid: Dataset) -> None:
-        """Validates the weights that would be saved, and saves them."""
-        with self.log.aside("validating"), self.average.applied() if self.average else nullcontext():
-            seen = validate(self.model, self.task, valid, self.trainer.batching)
-        self._tell(seen, valid)
-        self.schedule.observe(seen.figures)
-        self.best.observe(seen.figures)
-        self.save(seen.figures)
-
-    def save(self, figures: dict[str, float]) -> None:
-        """Writes a checkpoint."""
-        training = {
-            "progress": asdict(self.progress),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "best": self.best.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
-        with self.log.aside("saving"), self.average.applied() if self.average else nullcontext():
-            self.checkpoints.save(self.progress.update, write=self.write, training=training, figures=figures)
+        self.trainer, self.state, self.gradients, self.valid = trainer, state, gradients, valid
+        self.checkpoints, self.log, self.write = checkpoints, log, write
 
     def resume(self) -> None:
         """Goes back to the last checkpoint, where there is one."""
         latest = self.checkpoints.latest()
-        if latest is None:
-            return
-        training = read_training(latest)
-        self.progress = Progress(**training["progress"])
-        self.model.load_state_dict(training["model"])
-        self.optimizer.load_state_dict(training["optimizer"])
-        self.schedule.load_state_dict(training["schedule"])
-        self.best.load_state_dict(training["best"])
-        if self.average is not None and training["average"] is not None:
-            self.average.load_state_dict(training["average"])
-        torch.set_rng_state(training["random"])
-        if torch.cuda.is_available() and training["random_cuda"]:
-            torch.cuda.set_rng_state_all(training["random_cuda"])
-        self.log.truncate(self.progress.update)
-        self.log.say(f"resumed at update {self.progress.update}, from {latest}")
+        if latest is not None:
+            self.state.load_state_dict(read_training(latest))
+            self.log.truncate(self.state.progress.update)
+            self.log.say(f"resumed at update {self.state.progress.update}, from {latest}")
 
-    def _gradients(self, group: list[np.ndarray], number: int) -> tuple[int, dict[str, float]]:
-        """Fills the gradients with sums over a group; returns what to divide by, and sums for the log."""
-        while True:
-            self.optimizer.zero_grad(set_to_none=True)
-            count, figures = 0, {"loss": 0.0}
-            for position, indices in enumerate(group):
-                try:
-                    loss = self._loss(indices, number)
-                    if not torch.isfinite(loss.total):
-                        self._not_finite("loss", float(loss.total), indices)
-                    loss.total.backward()
-                except (RuntimeError, MemoryError) as error:
-                    if not _out_of_memory(error):
-                        raise
-                    # A backward cut short leaves part of its gradients behind, so the whole group begins anew.
-                    group[position : position + 1] = self._halves(indices, number, error)
-                    break
-                count += loss.count
-                figures["loss"] += float(loss.total.detach())
-                for name, value in loss.figures.items():
-                    figures[name] = figures.get(name, 0.0) + value
-            else:
-                return count, figures
+    def update(self, group: list[np.ndarray], after: Progress) -> None:
+        """One step of the optimizer on the batches of a group."""
+        try:
+            sums, norm = self.gradients.fill(group, after.update)
+            rate = self.state.step(after)
+            if not math.isfinite(size := self.state.size()):
+                raise NotFinite("norm of the weights", size, np.concatenate(group))  # never to be saved
+        except NotFinite as found:
+            raise self._stopped(found, after.update) from found
+        self.log.update(after.update, {**sums.means(), "norm": norm, "lr": rate}, tokens=sums.count)
 
-    def _loss(self, indices: np.ndarray, number: int) -> Loss:
-        self.model.train()
-        # The number of the update seeds what is sampled from a batch, so that a resumed run samples the same.
-        batch = self.train.batch(indices, seed=hash((self.seed, number, int(indices[0]))) % 2**31)
-        dtype, device = PRECISIONS[self.trainer.precision], next(self.model.parameters()).device
-        with torch.autocast(device.type, dtype=dtype) if dtype else nullcontext():
-            return self.task.loss(self.model, batch.to(device), number)
+    def validate(self) -> None:
+        """Validates the weights that would be used, and saves them."""
+        with self.log.aside("validating"), self.state.shown():
+            seen = validate(self.state.model, self.gradients.task, self.valid, self.trainer.batching, say=self.log.say)
+        self._tell(seen)
+        self.state.schedule.observe(seen.figures)
+        self.state.best.observe(seen.figures)
+        self.save(seen.figures)
 
-    def _halves(self, indices: np.ndarray, number: int, error: Exception) -> list[np.ndarray]:
-        where = self.train.where(int(indices[0]))
-        if len(indices) == 1:
-            raise TrainingError(
-                f"out of memory at update {number} on one example alone, {where}: use a smaller model, or leave out "
-                "long examples by data.filters.max_length"
-            ) from error
-        self.log.say(f"update {number}: out of memory on {len(indices)} examples ({where} and others); split in two")
-        middle = len(indices) // 2
-        return [indices[:middle], indices[middle:]]
+    def save(self, figures: dict[str, float]) -> None:
+        """Makes a checkpoint: to use, with the weights that are shown; to go on from, with those that are trained."""
 
-    def _not_finite(self, what: str, value: float, indices: np.ndarray) -> None:
-        places = ", ".join(self.train.where(int(index)) for index in indices)
-        latest = self.checkpoints.latest()
-        kept = f"the last good checkpoint is {latest}" if latest else "there is no checkpoint yet"
-        raise TrainingError(
-            f"the {what} became {value} at update {self.progress.update + 1}; {kept}; lower the learning rate or "
-            f"trainer.clip_norm, or look at the batch's lines: {places}"
-        )
+        def write(folder: Path) -> None:
+            with self.state.shown():
+                self.write(folder)
 
-    def _tell(self, seen: Validation, valid: Dataset) -> None:
-        self.log.say(f"validation at update {self.progress.update}: {told(seen.figures)}")
-        self.log.metrics(self.progress.update, "valid", seen.figures)
-        for index in range(min(self.trainer.examples, len(valid))):
-            example, best = valid.example(index), seen.predictions[index][0]
+        with self.log.aside("saving"):
+            update, training = self.state.progress.update, self.state.state_dict()
+            self.checkpoints.save(update, write=write, training=training, figures=figures)
+
+    def _tell(self, seen: Validation) -> None:
+        update = self.state.progress.update
+        self.log.say(f"validation at update {update}: {told(seen.figures)}")
+        self.log.metrics(update, "valid", seen.figures)
+        for index in range(min(self.trainer.examples, len(self.valid))):
+            example, best = self.valid.example(index), seen.predictions[index][0]
             self.log.say(f"    source     {example.src}\n    reference  {example.tgt}\n    output     {best}")
 
-
-def _out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    def _stopped(self, found: NotFinite, update: int) -> TrainingError:
+        """Names some of the lines, and where all of them are."""
+        examples = [self.gradients.data.example(int(index)) for index in found.indices]
+        places = ", ".join(example.where for example in examples[:3])
+        target = self.log.folder / "not_finite.tsv"
+        if len(examples) > 3:
+            places += f" and {len(examples) - 3} more, all in {target}"
+        lines = [f"{example.where}\t{example.src}\t{example.tgt}\n" for example in examples]
+        with contextlib.suppress(OSError):  # what stopped the run is the news
+            target.write_text("".join(lines), encoding="utf-8")
+        latest = self.checkpoints.latest()
+        kept = f"the last good checkpoint is {latest}" if latest else "there is no checkpoint yet"
+        return TrainingError(
+            f"{found} at update {update}, on {places}; {kept}; lower optimizer.lr or trainer.clip_norm, or mend "
+            "these lines"
+        )

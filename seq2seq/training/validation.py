@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from seq2seq.data.batching import Batching
 from seq2seq.data.datasets import Dataset
-
-if TYPE_CHECKING:
-    from seq2seq.training.trainer import Sums, Task
+from seq2seq.training.gradients import Sums, Task
+from seq2seq.training.memory import in_parts
+from seq2seq.types import Loss
 
 
 @dataclass

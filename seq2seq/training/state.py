@@ -1,0 +1,122 @@
+"""All of a run that changes from update to update, and so all that a resumed run must know."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from seq2seq.training.optim import MovingAverage, Schedule
+from seq2seq.training.stopping import Best
+
+
+class Progress(NamedTuple):
+    """Where a run stands: with the seed, it says which batch comes next."""
+
+    update: int = 0
+    """Updates that are done"""
+    epoch: int = 0
+    """Epochs that are done"""
+    batch: int = 0
+    """Batches of the present epoch that are done"""
+
+
+class TrainingState:
+    """The changing parts of a run.
+
+    Args:
+        model: Trained in place.
+        optimizer: Over its parameters.
+        schedule: Of its learning rate.
+        best: Follows the validations.
+        average: Follows the weights; None where they are validated and saved as they are.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        best: Best,
+        average: MovingAverage | None,
+    ) -> None:
+        self.model, self.optimizer, self.schedule, self.best, self.average = model, optimizer, schedule, best, average
+        self.progress = Progress()
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+
+    def step(self, after: Progress) -> float:
+        """Applies the gradients that the model has; gives the learning rate that was used."""
+        factor = self.schedule(after.update)
+        for group, rate in zip(self.optimizer.param_groups, self._rates):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        self.progress = after
+        return self._rates[0] * factor
+
+    def size(self) -> float:
+        """The norm of all weights together."""
+        return float(nn.utils.get_total_norm([weight.detach() for weight in self.model.parameters()]))
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Within it, the model has the weights that are validated and saved for use."""
+        if self.average is None:
+            yield
+        else:
+            with self.average.applied():
+                yield
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values; the tensors are the living ones, so write them before training goes on."""
+        return {
+            "progress": tuple(self.progress),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "random": _random_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what ``state_dict`` gave. Settings that were changed in between (weight decay …) stay changed."""
+        self.progress = Progress(*state["progress"])
+        self.model.load_state_dict(state["model"])
+        chosen = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        groups = [{**old, **new} for old, new in zip(state["optimizer"]["param_groups"], chosen)]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        self.schedule.load_state_dict(state["schedule"])
+        self.best.load_state_dict(state["best"])
+        if self.average is not None:
+            if state["average"] is None:  # it was switched on in between
+                self.average.restart()
+            else:
+                self.average.load_state_dict(state["average"])
+        _restore_random_state(state["random"])
+
+
+def _random_state() -> dict[str, Any]:
+    """Every generator that something in this process may draw from."""
+    numpy_state = np.random.get_state(legacy=False)
+    assert isinstance(numpy_state, dict)
+    numpy_state["state"]["key"] = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def _restore_random_state(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    numpy_state = state["numpy"]
+    key = numpy_state["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**numpy_state, "state": {**numpy_state["state"], "key": key}})
+    torch.set_rng_state(state["torch"])
+    for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(one, device)
