@@ -3,58 +3,70 @@
 from __future__ import annotations
 
 import os
-import queue
 import stat
 import sys
-import threading
 from collections.abc import Iterator
 from itertools import islice
 
 from seq2seq.data.readers import read_lines
+from seq2seq.errors import DataError
 
 MOST = 1024
 """Lines that are handed on at a time."""
+_PIECE = 1 << 16
+"""Bytes asked for at a time: what a pipe holds."""
 
 
 def chunks(path: str, most: int = MOST) -> Iterator[list[str]]:
-    """The lines of a text file in lists of ``most``.
+    """The lines of a text file in lists of up to ``most``.
 
     From standard input (``-``), where it is a terminal or a pipe, whatever has arrived is handed on at once, so that
     somebody who writes a single line does not wait for more.
     """
-    lines = read_lines(path)
     if path == "-" and not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
-        yield from _arrived(lines, most)
+        yield from arriving(sys.stdin.fileno(), most)
         return
+    lines = read_lines(path)
     while chunk := list(islice(lines, most)):
         yield chunk
 
 
-def _arrived(lines: Iterator[str], most: int) -> Iterator[list[str]]:
-    waiting: queue.Queue[str | Exception | None] = queue.Queue(maxsize=2 * most)
+def arriving(descriptor: int, most: int = MOST) -> Iterator[list[str]]:
+    """The lines of a pipe or terminal, as they come; each list is what could be read without waiting again.
 
-    def read() -> None:
-        try:
-            for line in lines:
-                waiting.put(line)
-        except Exception as error:
-            waiting.put(error)
-        waiting.put(None)
+    Args:
+        descriptor: An open file's number. It is read directly: a buffered file cannot say what it has without waiting,
+            and a thread that waits for it would keep the process from ending when the output is closed early.
+        most: Lines in a list at most.
 
-    threading.Thread(target=read, daemon=True).start()
-    last: str | Exception | None = ""
-    while isinstance(last, str):
-        last = waiting.get()
-        chunk: list[str] = []
-        while isinstance(last, str):
-            chunk.append(last)
-            if len(chunk) == most:
-                break
-            try:
-                last = waiting.get_nowait()
-            except queue.Empty:
-                break
-        if chunk:
-            yield chunk
-    if isinstance(last, Exception):
-        raise last
+    Raises:
+        DataError: A line is not UTF-8.
+    """
+    kept: list[bytes] = []  # pieces of a line that has not ended
+    number = 0
+    while piece := os.read(descriptor, _PIECE):
+        head, end, tail = piece.rpartition(b"\n")
+        if end:
+            lines = b"".join([*kept, head]).split(b"\n")
+            kept = []
+            for start in range(0, len(lines), most):
+                yield [_text(line, number + i) for i, line in enumerate(lines[start : start + most], start=start + 1)]
+            number += len(lines)
+        if tail:
+            kept.append(tail)
+    if kept:
+        yield [_text(b"".join(kept), number + 1)]
+
+
+def _text(line: bytes, number: int) -> str:
+    """A line as ``read_lines`` would give it."""
+    line = line.removesuffix(b"\r")
+    if number == 1:
+        line = line.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"standard input:{number} is not UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1} of "
+            "the line): convert it to UTF-8, for example with iconv"
+        ) from error
