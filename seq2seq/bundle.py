@@ -24,9 +24,9 @@ import yaml
 from torch import nn
 
 from seq2seq import __version__
-from seq2seq.config import build
 from seq2seq.data.fields import Fields
 from seq2seq.errors import BundleError, UserError
+from seq2seq.objects import build
 from seq2seq.tasks.generation import Prediction
 from seq2seq.types import Batch
 
@@ -51,7 +51,14 @@ def save(folder: Path, *, network: nn.Module, fields: Fields, model: dict, task:
     _dump(folder / CONFIG, {"model": model, "task": task})
     _dump(folder / RUN, run)
     save_model(network, str(folder / WEIGHTS))
-    mark = {"format": FORMAT, "version": __version__}
+    _mark(folder)
+
+
+def _mark(folder: Path) -> None:
+    """Writes ``bundle.json``, with the size of every file, by which one that was cut short is known."""
+    names = [CONFIG, WEIGHTS, *(f"{FIELDS}/{path.name}" for path in sorted((folder / FIELDS).iterdir()))]
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    mark = {"format": FORMAT, "version": __version__, "files": sizes}
     (folder / MARK).write_text(json.dumps(mark, indent=1), encoding="utf-8")
 
 
@@ -63,7 +70,10 @@ def save_fields(folder: Path, fields: Fields) -> None:
 
 def load_fields(folder: Path, trust: Sequence[str] | None) -> Fields:
     """The fields that ``save_fields`` wrote."""
-    return Fields(**build(_placed(_read(folder / CONFIG), str(folder)), at="fields", trusted=trust))
+    node = _read(folder / CONFIG)
+    if set(node) != {"src", "tgt"}:
+        raise BundleError(f"{folder / CONFIG}: expected the fields src and tgt; copy the bundle again")
+    return Fields(**build(_placed(node, str(folder)), at="fields", trusted=trust))
 
 
 def _dump(path: Path, node: dict) -> None:
@@ -84,13 +94,13 @@ def find(path: str | Path) -> Path:
     raise BundleError(f"{path}: {what}; give a run such as runs/translate/latest, or one of its checkpoints")
 
 
-def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) -> Model:
+def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] | None = ()) -> Model:
     """A trained model to call.
 
     Args:
         path: A bundle, or a run (its best checkpoint is taken).
         device: Where it computes.
-        trust: Modules outside ``seq2seq`` that the bundle may name classes of.
+        trust: Modules outside ``seq2seq`` that the bundle may name classes of; None for all, where it is one's own.
 
     Raises:
         BundleError: The folder is incomplete, from a newer version, does not fit together, or names code that is not
@@ -101,13 +111,16 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) ->
     try:
         fields = load_fields(folder / FIELDS, trust)
         network = build(config["model"], at="model", trusted=trust)
+        fill(network, folder)
+        model = Model(network.to(device).eval(), fields, config, folder, trust)
+        model.task()  # so that whatever is wrong with it is told now
     except BundleError:
         raise
     except (UserError, OSError) as error:
         raise BundleError(f"{folder}: {error}") from error
-    fill(network, folder)
-    network.to(device).eval()
-    return Model(network, fields, config, folder, trust)
+    except (TypeError, AttributeError, KeyError, IndexError) as error:  # YAML that is whole, but describes no model
+        raise BundleError(f"{folder / CONFIG}: describes no model ({type(error).__name__}: {error})") from error
+    return model
 
 
 def average(folders: Sequence[Path], target: Path, *, trust: Sequence[str] = ()) -> None:
@@ -135,6 +148,7 @@ def average(folders: Sequence[Path], target: Path, *, trust: Sequence[str] = ())
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(folders[0], aside, ignore=shutil.ignore_patterns(WEIGHTS, "training.pt", "metrics.json"))
     save_model(network, str(aside / WEIGHTS))
+    _mark(aside)
     aside.rename(target)
 
 
@@ -145,14 +159,22 @@ def read_config(folder: Path) -> dict[str, Any]:
         BundleError: The bundle was written by a newer version, or is damaged.
     """
     mark = _read(folder / MARK)  # JSON is YAML
-    if mark.get("format", 0) > FORMAT:
+    if not isinstance(mark.get("format"), int):
+        raise BundleError(f"{folder / MARK}: does not say in which format the bundle is; copy the bundle again")
+    if mark["format"] > FORMAT:
         raise BundleError(
             f"{folder}: written by seq2seq {mark.get('version')}, in format {mark['format']}; this is {__version__}, "
             f"which reads formats up to {FORMAT}: update seq2seq"
         )
+    for name, size in (mark.get("files") or {}).items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path}: missing; copy the bundle again")
+        if path.stat().st_size < size:
+            raise BundleError(f"{path}: truncated, {path.stat().st_size:,} of {size:,} bytes; copy the bundle again")
     config = _read(folder / CONFIG)
     if not {"model", "task"} <= set(config):
-        raise BundleError(f"{folder / CONFIG}: truncated; copy the bundle again")
+        raise BundleError(f"{folder / CONFIG}: expected a model and a task; copy the bundle again")
     return config
 
 
@@ -162,7 +184,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BundleError(f"{path}: missing or damaged ({_flat(error)}); copy the bundle again") from error
     if not isinstance(node, dict):
-        raise BundleError(f"{path}: truncated; copy the bundle again")
+        raise BundleError(f"{path}: empty or truncated; copy the bundle again")
     return node
 
 
@@ -204,12 +226,14 @@ class Model:
     """
 
     def __init__(
-        self, network: nn.Module, fields: Fields, config: dict[str, Any], folder: Path, trust: Sequence[str]
+        self, network: nn.Module, fields: Fields, config: dict[str, Any], folder: Path, trust: Sequence[str] | None
     ) -> None:
         self.network, self.fields, self.config, self.folder, self.trust = network, fields, config, folder, trust
 
     def __call__(self, sources: Sequence[Any], **options: Any) -> list[str]:
         """The best output for each source. Options are those of ``task``, such as ``beam_size=5``."""
+        if isinstance(sources, str):
+            raise UserError("a model takes a list of sources: put the text into [ ]")
         task = self.task(**options)
         return [best[0].text for best in self.predict(sources, task=task)]
 

@@ -5,9 +5,6 @@ Besides the entries, this is the only module that knows Hydra.
 
 from __future__ import annotations
 
-import functools
-import importlib
-import inspect
 import os
 import re
 import sys
@@ -16,49 +13,62 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seq2seq import objects
 from seq2seq.errors import ConfigError, UserError, nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
 """A wheel carries ``conf/`` inside the package; a checkout has it beside."""
+RECIPES = "SEQ2SEQ_RECIPES"
+"""The environment variable that names a folder of the user's with recipes."""
 
 
-def run(name: str, entry: Callable[[Any], None]) -> None:
+def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str] = ()) -> None:
     """Composes ``conf/<name>.yaml`` with the command line and calls ``entry`` with it.
 
     A user's mistake ends the process with one line on stderr and exit code 1; ``HYDRA_FULL_ERROR=1`` shows where it
     was raised. Ctrl-C ends it with 130.
+
+    Args:
+        name: Of the configuration.
+        entry: What to do with it.
+        open_sections: Parts that take any key from the command line, because what they may hold is known only later.
     """
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    folders = recipe_folders(sys.argv)
-    if folders and not any("hydra.searchpath" in argument for argument in sys.argv):
-        sys.argv.append(f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in folders)}]")
-    sys.path[:0] = [str(path) for folder in folders for path in (folder, folder / "recipe")]
-
-    def guarded(config: Any) -> None:
-        with _one_line(full, folders):
-            entry(config)
-
-    directory, file = (CONF / name).parent, Path(name).name
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors itself, on many lines
-    with _one_line(full, folders, name):
+    with _one_line(full, name):
+        folders = recipe_folders(sys.argv)
+        sys.argv[1:] = [f"++{a}" if a.partition(".")[0] in open_sections else a for a in sys.argv[1:]]
+        if folders and name == "train" and not any("hydra.searchpath" in argument for argument in sys.argv):
+            sys.argv.append(_searchpath(folders))
+        sys.path += [str(path) for folder in folders for path in (folder, folder / "recipe")]
+
+        def guarded(config: Any) -> None:
+            with _one_line(full, name):
+                _check_recipe(config, name)
+                entry(config)
+
+        directory, file = (CONF / name).parent, Path(name).name
         hydra.main(version_base="1.3", config_path=str(directory), config_name=file)(guarded)()
 
 
 def recipe_folders(arguments: Sequence[str]) -> list[Path]:
     """Folders of the user's that hold a ``recipe/``: the working directory, ``SEQ2SEQ_RECIPES``, ``--config-dir``."""
     candidates = [Path.cwd()]
-    if os.environ.get("SEQ2SEQ_RECIPES"):
-        given = Path(os.environ["SEQ2SEQ_RECIPES"]).expanduser().resolve()
+    if os.environ.get(RECIPES):
+        given = Path(os.environ[RECIPES]).expanduser().resolve()
         candidates.append(given.parent if given.name == "recipe" else given)
+        if not (candidates[-1] / "recipe").is_dir():
+            raise ConfigError(f"{RECIPES}={os.environ[RECIPES]}: expected a folder that holds recipe/NAME.yaml")
     for option, value in zip(arguments, [*arguments[1:], ""]):
         if option in ("--config-dir", "-cd"):
             candidates.append(Path(value).resolve())
         elif option.startswith("--config-dir="):
             candidates.append(Path(option.partition("=")[2]).resolve())
-    return [folder for folder in candidates if (folder / "recipe").is_dir()]
+    found = [folder for folder in dict.fromkeys(candidates) if (folder / "recipe").is_dir()]
+    return [folder for folder in found if folder != CONF]
 
 
 def overrides() -> list[str]:
@@ -68,106 +78,115 @@ def overrides() -> list[str]:
     return [text.lstrip("+") for text in HydraConfig.get().overrides.task]
 
 
-def plain(node: Any) -> Any:
+def plain(node: Any, *, at: str) -> Any:
     """A node of a configuration as plain dicts, lists and values, all references resolved.
+
+    Args:
+        node: Whose.
+        at: Its name in the configuration, for messages.
 
     Raises:
         ConfigError: A value that must be given is missing, or a reference leads nowhere.
     """
     from omegaconf import OmegaConf
-    from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
+    from omegaconf.errors import InterpolationResolutionError, InterpolationToMissingValueError, MissingMandatoryValue
 
     if not OmegaConf.is_config(node):
         return node
     try:
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except (MissingMandatoryValue, InterpolationResolutionError) as error:
-        key = getattr(error, "full_key", None) or "a value"
         missing = re.search(r"Missing mandatory value: (\S+)", str(error))
         if missing is None:
-            raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
-        name = missing[1]
+            raise ConfigError(f"{at}: {str(error).splitlines()[0]}") from error
+        referred = isinstance(error, InterpolationToMissingValueError)
+        name = missing[1] if referred else next(_unset(unresolved(node), at), missing[1])
         raise ConfigError(f"{name} is not set: give it on the command line, as {name}=…") from error
 
 
-def build(node: Any, *, at: str, trusted: Sequence[str] | None = None, **parts: Any) -> Any:
-    """Builds what a node describes: dicts with ``_target_`` become objects, from the inside out.
+def unresolved(node: Any) -> Any:
+    """A configuration as plain dicts, references and missing values left as they stand."""
+    from omegaconf import OmegaConf
 
-    ``_partial_: true`` gives a function that makes the object once the remaining arguments are known.
-
-    Args:
-        node: Of a configuration, or plain.
-        at: Its name in the configuration, for messages.
-        trusted: Modules outside ``seq2seq`` whose classes may be named; None trusts all (the user's own command line).
-        parts: Further arguments for the outermost object.
-    """
-    return _build(plain(node), at, trusted, parts)
+    return OmegaConf.to_container(node, resolve=False)
 
 
-def _build(node: Any, at: str, trusted: Sequence[str] | None, parts: dict[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_build(item, f"{at}[{i}]", trusted, {}) for i, item in enumerate(node)]
-    if not isinstance(node, dict):
-        return node
-    inner = {key: _build(value, f"{at}.{key}", trusted, {}) for key, value in node.items() if key[:1] != "_"}
-    if "_target_" not in node:
-        return {**inner, **parts}
-    target = locate(node["_target_"], at, trusted)
-    arguments = {**inner, **parts}
-    partial = bool(node.get("_partial_", False))
-    _check(target, arguments, at, partial)
-    try:
-        return functools.partial(target, **arguments) if partial else target(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{at}: {error}") from error
+def _unset(node: Any, at: str) -> Iterator[str]:
+    """The names of what must be given and is not."""
+    if node == "???":
+        yield at
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield from _unset(value, f"{at}.{key}")
 
 
-def locate(name: str, at: str, trusted: Sequence[str] | None) -> Callable[..., Any]:
-    """The class that a ``_target_`` names.
-
-    Raises:
-        ConfigError: It does not exist, or lies in a module that is not trusted.
-    """
-    module, _, attribute = name.rpartition(".")
-    allowed = None if trusted is None else ("seq2seq", *trusted)
-    if allowed is not None and not _within(module, allowed):
-        raise ConfigError(f"{at} names code outside seq2seq, {name}: trust its module to load it, with trust={module}")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{at}: there is no {name} ({error})") from error
-    if allowed is not None and not (inspect.isclass(found) and _within(found.__module__, allowed)):
-        raise ConfigError(f"{at}: {name} is not a class of {' or '.join(allowed)}")
-    return found
+def build(node: Any, *, at: str, trusted: Sequence[str] | str | None = None, **parts: Any) -> Any:
+    """Builds what a node of a configuration describes; see ``seq2seq.objects.build``."""
+    return objects.build(plain(node, at=at), at=at, trusted=trusted, **parts)
 
 
-def _within(module: str, packages: Sequence[str]) -> bool:
-    return any(module == package or module.startswith(package + ".") for package in packages)
+def _searchpath(folders: Sequence[Path]) -> str:
+    quoted = ["'file://" + str(folder).replace("\\", "\\\\").replace("'", "\\'") + "'" for folder in folders]
+    return f"hydra.searchpath=[{','.join(quoted)}]"
 
 
-class _UnknownKey(ConfigError):
-    def __init__(self, key: str, hint: str) -> None:
-        super().__init__(f"no option is called {key}: {hint}")
-        self.key = key
+def _choices() -> dict[str, str | None]:
+    """Which option each group has."""
+    from hydra.core.hydra_config import HydraConfig
+
+    chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    return {str(group): option for group, option in chosen.items() if not str(group).startswith("hydra/")}
 
 
-def _check(target: Callable[..., Any], arguments: dict[str, Any], at: str, partial: bool) -> None:
-    parameters = inspect.signature(target).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+def _check_recipe(config: Any, name: str) -> None:
+    """Refuses what Hydra lets pass in a recipe: keys that nothing reads, and the name of one of our own recipes."""
+    from hydra.core.hydra_config import HydraConfig
+
+    choices = _choices()
+    recipe = choices.pop("recipe", None)
+    own = [folder / "recipe" / f"{recipe}.yaml" for folder in recipe_folders(sys.argv)]
+    own = [path for path in own if path.is_file()]
+    if recipe is None or not own:
         return
-    for key in arguments:
-        if key not in parameters:
-            raise _UnknownKey(f"{at}.{key}", nearest(key, parameters))
-    needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
-    missing = [name for name in needed if name not in arguments]
-    if missing and not partial:
-        raise ConfigError(f"{at}.{missing[0]} is not set: {getattr(target, '__name__', target)} needs it")
+    if (CONF / "recipe" / f"{recipe}.yaml").is_file():
+        raise ConfigError(f"{own[0]}: there is a recipe called {recipe} in seq2seq already: give yours another name")
+    chosen = [f"{group}={'null' if option is None else option}" for group, option in choices.items()]
+    known = _composed(name, chosen)
+    added = {text.lstrip("+").partition("=")[0] for text in HydraConfig.get().overrides.task if text[:1] == "+"}
+    for key, siblings in _foreign(unresolved(config), known):
+        if key not in added and key not in choices:
+            raise objects.UnknownKeyError(key, nearest(key, siblings if "." in key else [*siblings, *choices]))
+
+
+def _foreign(node: dict[str, Any], known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Keys that are in one configuration and not in another, where no class says itself what it takes; with each, the
+    keys that are known there."""
+    for key, value in node.items():
+        if key not in known:
+            yield f"{prefix}{key}", [f"{prefix}{other}" for other in known]
+        elif isinstance(value, dict) and isinstance(known[key], dict) and "_target_" not in {*value, *known[key]}:
+            yield from _foreign(value, known[key], f"{prefix}{key}.")
+
+
+def _composed(name: str, chosen: Sequence[str]) -> dict[str, Any]:
+    """A configuration with options chosen, and nothing else changed."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    searchpath = [argument for argument in sys.argv if argument.startswith("hydra.searchpath=")]
+    kept = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str((CONF / name).parent)):
+            return unresolved(compose(Path(name).name, overrides=[*chosen, *searchpath]))
+    finally:
+        GlobalHydra.instance().hydra = kept
 
 
 @contextmanager
-def _one_line(full: bool, folders: list[Path], name: str | None = None) -> Iterator[None]:
+def _one_line(full: bool, name: str) -> Iterator[None]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     try:
         yield
@@ -176,47 +195,44 @@ def _one_line(full: bool, folders: list[Path], name: str | None = None) -> Itera
     except BrokenPipeError:  # whoever read our output has had enough
         sys.stdout = None
         sys.exit(0)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+    except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
         if full:
             raise
-        print(f"error: {_told(error, folders, name)}", file=sys.stderr)
+        print(f"error: {' '.join(_told(error, name).split())}", file=sys.stderr)
         sys.exit(1)
 
 
-def _told(error: Exception, folders: list[Path], name: str | None) -> str:
-    text = str(error)
-    if isinstance(error, _UnknownKey):
-        return f"{_where(error.key, folders)}: {text}"
+def _told(error: Exception, name: str) -> str:
+    """An error in one line, with what to do about it."""
+    text = str(error).strip()
+    if isinstance(error, objects.UnknownKeyError):
+        return f"{_where(error.key)}: {text}"
     if isinstance(error, UserError):
         return text
-    if found := re.search(r"Could not (?:override|append to) '([^']+)'", text):
-        key = found[1]
-        return f"the command line: no option is called {key}: {nearest(key, _keys(name))}"
-    if found := re.search(r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\s*(.*)", text, re.DOTALL):
+    if mark := getattr(error, "problem_mark", None):
+        return f"{mark.name}:{mark.line + 1}: not YAML ({getattr(error, 'problem', None) or text.splitlines()[0]})"
+    if found := re.search(r"Could not (?:override|append to|delete from config\.) '?([\w./@]+)", text):
+        return f"the command line: no option is called {found[1]}: {_hint(found[1], _keys(name))}"
+    if override := getattr(error, "override", None):
+        return f"the command line: {override}: {text.splitlines()[0]}"
+    if found := re.search(r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\n((?:\t.*\n?)*)", text):
         return f"no {found[1]} is called {found[2]}: {nearest(found[2], found[3].split())}"
     if found := re.search(r"You must specify '(\w+)'.*?Available options:\s*(.*)", text, re.DOTALL):
         return f"choose a {found[1]} with {found[1]}=…; {nearest('', found[2].split())}"
-    return text.strip().splitlines()[0]
+    return text.splitlines()[0] if text else type(error).__name__
 
 
-def _keys(name: str | None) -> list[str]:
+def _keys(name: str) -> list[str]:
     """The options that a command has, for the hint after a mistyped one."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    assert name is not None
-    GlobalHydra.instance().clear()
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    chosen = [a for a in sys.argv[1:] if a.partition("=")[0] in groups or a.startswith("hydra.searchpath=")]
-    with initialize_config_dir(version_base="1.3", config_dir=str((CONF / name).parent)):
-        return list(_flat(plain_keys(compose(Path(name).name, overrides=chosen))))
+    return list(_flat(_composed(name, [a for a in sys.argv[1:] if a.partition("=")[0] in groups])))
 
 
-def plain_keys(node: Any) -> Any:
-    """A configuration as plain dicts, references and missing values left as they stand."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(node, resolve=False)
+def _hint(key: str, known: Sequence[str]) -> str:
+    """The nearest option, or else those that stand beside it."""
+    hint = nearest(key, known)
+    parent = key.rpartition(".")[0]
+    return hint if "did you mean" in hint else nearest(key, [k for k in known if k.rpartition(".")[0] == parent])
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[str]:
@@ -225,20 +241,34 @@ def _flat(node: Any, prefix: str = "") -> Iterator[str]:
         yield from _flat(value, f"{prefix}{key}.")
 
 
-def _where(key: str, folders: list[Path]) -> str:
-    """The file that sets a key, as far as it can be found: recipes first, since they come last."""
-    import yaml
-
+def _where(key: str) -> str:
+    """The file and line that set a key, as far as they can be found: the recipe first, since it comes last."""
     if any(argument.lstrip("+~").startswith(f"{key}=") for argument in sys.argv):
         return "the command line"
-    files = [path for folder in (*folders, CONF) for path in sorted((folder / "recipe").glob("*.yaml"))]
-    files += sorted(CONF.rglob("*.yaml"))
-    for file in files:
-        node: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        group = file.parent.name
-        names = key.split(".")
-        for part in names[1:] if group == names[0] else names:
-            node = node.get(part) if isinstance(node, dict) else None
-        if node is not None:
-            return str(file)
+    names = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
+    choices = _choices()
+    places = [("recipe", choices.pop("recipe", None), names), (names[0], choices.get(names[0]), names[1:])]
+    for group, option, path in places:
+        for folder in (CONF, *recipe_folders(sys.argv)):
+            file = folder / group / f"{option}.yaml"
+            if file.is_file() and (line := _line(file, path)):
+                return f"{file}:{line}"
     return "the configuration"
+
+
+def _line(file: Path, names: Sequence[str]) -> int | None:
+    """The line, from 1, on which a YAML file sets a key; None where it does not."""
+    import yaml
+
+    node, line = yaml.compose(file.read_text(encoding="utf-8")), None
+    for name in names:
+        if isinstance(node, yaml.SequenceNode) and name.isdigit() and int(name) < len(node.value):
+            node = node.value[int(name)]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [(given, value) for given, value in pairs if given.value == name]
+        if not found:
+            return None
+        line, node = found[-1][0].start_mark.line + 1, found[-1][1]
+    return line

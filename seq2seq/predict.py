@@ -18,14 +18,14 @@ SEARCH = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_e
 
 def main(config: Any) -> None:
     """Reads sources and writes outputs, batch by batch; see ``conf/use/predict.yaml``."""
-    from seq2seq import runs
+    from seq2seq import results
     from seq2seq.data.streams import chunks
     from seq2seq.errors import ConfigError
 
     lines = not str(config.output).endswith(".jsonl")
     if lines and config.n_best != 1:
         raise ConfigError(f"n_best={config.n_best} needs output=FILE.jsonl: a text file has one line for each source")
-    model = runs.open_model(config)
+    model = results.open_model(config)
     task = model.task(n_best=config.n_best, **{name: config[name] for name in SEARCH})
     done = 0
     with opened(config.output) as output:
@@ -35,7 +35,7 @@ def main(config: Any) -> None:
                 output.write((predictions[0].text if lines else record(model, source, predictions)) + "\n")
             output.flush()
             if config.attention is not None:
-                runs.draw_maps(model, sources, Path(config.attention), runs.to_stderr, task=task, first=done + 1)
+                results.draw_maps(model, sources, Path(config.attention), results.to_stderr, task=task, first=done + 1)
             done += len(sources)
 
 
@@ -73,11 +73,12 @@ def opened(path: str) -> Iterator[TextIO]:
     aside = Path(f"{path}.part")
     try:
         aside.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        aside.replace(path)
+        file = aside.open("w", encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with file:
+        yield file
+    aside.replace(path)
 
 
 if __name__ == "__main__":

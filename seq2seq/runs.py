@@ -30,7 +30,7 @@ def open_run(config: DictConfig) -> tuple[DictConfig, Path]:
     if config.name is None:
         raise ConfigError("choose a recipe, as in recipe=translate (or go on with a run: resume=runs/translate/latest)")
     for part in ("data", "tokenizer", "optimizer", "schedule", "trainer"):
-        plain(config[part])  # what is missing is told before anything is made
+        plain(config[part], at=part)  # what is missing is told before anything is made
     folder = Path(config.run)
     try:
         folder.mkdir(parents=True)
@@ -46,12 +46,12 @@ def open_run(config: DictConfig) -> tuple[DictConfig, Path]:
     return config, folder
 
 
-def _resumed(given: Path) -> tuple[DictConfig, Path]:
-    folder = given.resolve()
+def _resumed(path: Path) -> tuple[DictConfig, Path]:
+    folder = path.resolve()
     try:
         stored = OmegaConf.load(folder / bundle.RUN)
     except OSError as error:
-        raise TrainingError(f"{given}: no run to resume there (it would have a {bundle.RUN})") from error
+        raise TrainingError(f"{path}: no run to resume there (it would have a {bundle.RUN})") from error
     assert isinstance(stored, DictConfig)
     OmegaConf.set_struct(stored, True)
     changed = [text for text in overrides() if text.partition("=")[0] not in ("resume", "recipe", "run")]
@@ -72,7 +72,12 @@ def settle(config: DictConfig) -> torch.device:
     """Sets what a whole process shares (threads, precision, seeds) and says where to compute."""
     import torch
 
+    for name, known in (("device", DEVICES), ("matmul_precision", PRECISIONS)):
+        if config[name] not in known:
+            raise ConfigError(f"{name}={config[name]}: {nearest(str(config[name]), known)}")
     if config.threads is not None:
+        if not isinstance(config.threads, int) or config.threads < 1:
+            raise ConfigError(f"threads={config.threads}: expected a whole number of 1 or more, or null for all cores")
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision(config.matmul_precision)
     if config.get("seed") is not None:
@@ -88,8 +93,7 @@ def writer(
     config: DictConfig, network: torch.nn.Module, fields: Fields, model: dict[str, Any], task: dict[str, Any]
 ) -> Callable[[Path], None]:
     """What puts the network, as it is when called, into the folder of a checkpoint."""
-    run = OmegaConf.to_container(_stored(config), resolve=False)
-    assert isinstance(run, dict)
+    run = unresolved(_stored(config))
 
     def write(folder: Path) -> None:
         bundle.save(folder, network=network, fields=fields, model=model, task=task, run=run)

@@ -11,11 +11,11 @@ from seq2seq.predict import opened
 
 def main(config: Any) -> None:
     """Prints the log-probability of each line; see ``conf/use/score.yaml``."""
-    from seq2seq import runs
+    from seq2seq import results
     from seq2seq.data.readers import ParallelText
     from seq2seq.data.streams import MOST
 
-    model = runs.open_model(config)
+    model = results.open_model(config)
     pairs = iter(ParallelText(src=config.src, tgt=config.tgt))
     with opened(config.output) as output:
         while chunk := list(islice(pairs, MOST)):

@@ -9,7 +9,7 @@ from seq2seq.config import build, run
 
 def main(config: Any) -> None:
     """Reads the data, trains, tests and draws; see ``conf/train.yaml``."""
-    from seq2seq import runs
+    from seq2seq import inputs, results, runs
     from seq2seq.training.logging import RunLog
 
     config, folder = runs.open_run(config)
@@ -17,11 +17,11 @@ def main(config: Any) -> None:
     trainer = build(config.trainer, at="trainer")
     with RunLog(folder=folder, total=config.trainer.max_updates, every=50) as log:
         log.say(f"run {folder}")
-        fields = runs.open_fields(config, folder, log.say)
-        sets = {part: runs.open_data(config, part, fields, log.say) for part in ("train", "valid")}
-        model, task = runs.build_model(config, fields)
+        fields = inputs.open_fields(config, folder, log.say)
+        sets = {part: inputs.open_data(config, part, fields, log.say) for part in ("train", "valid")}
+        model, task = inputs.build_model(config, fields)
         network = build(model, at="model").to(device)
-        runs.load_vectors(config, network, fields)
+        inputs.load_vectors(config, network, fields)
         log.say(f"{sum(p.numel() for p in network.parameters()):,} parameters on {device}")
         optimizer = build(config.optimizer, at="optimizer")(network.parameters())
         try:
@@ -37,9 +37,9 @@ def main(config: Any) -> None:
                 seed=config.seed,
             )
         except KeyboardInterrupt:
-            log.say(f"stopped; go on with: python -m seq2seq.train recipe={config.name} resume={folder}")
+            log.say(f"stopped; go on with: python -m seq2seq.train resume={folder}")
             raise
-        runs.finish(config, folder, best, log)
+        results.finish(config, folder, best, log)
 
 
 if __name__ == "__main__":

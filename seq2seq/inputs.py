@@ -1,0 +1,87 @@
+"""What a run works on: its fields and data, and the model and pretrained vectors that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seq2seq import bundle
+from seq2seq.config import build, plain
+from seq2seq.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from seq2seq.data.datasets import Dataset
+    from seq2seq.data.fields import Fields
+    from seq2seq.data.readers import Reader
+
+
+def open_fields(config: DictConfig, folder: Path, say: Callable[[str], None]) -> Fields:
+    """The fields of a run: those it has learned already, or learned now from its training data."""
+    from seq2seq.data.learn import learn_fields
+
+    if (folder / bundle.FIELDS).is_dir():
+        return bundle.load_fields(folder / bundle.FIELDS, None)
+    tokenizer = config.tokenizer
+    learners = {side: build(tokenizer[side], at=f"tokenizer.{side}") for side in ("src", "tgt")}
+    reader = build(config.data.train, at="data.train")
+    fields = learn_fields(reader, **learners, joint=tokenizer.joint, nfc=tokenizer.nfc)
+    aside = folder / f".{bundle.FIELDS}.part"
+    bundle.save_fields(aside, fields)
+    aside.rename(folder / bundle.FIELDS)
+    say(f"vocabularies: {fields.src.size:,} for the source, {fields.tgt.size:,} for the target")
+    return fields
+
+
+def open_data(config: DictConfig, part: str, fields: Fields, say: Callable[[str], None]) -> Dataset:
+    """One part of the data, encoded; only the training part is filtered."""
+    from seq2seq.data.datasets import open_dataset
+
+    reader = build(config.data[part], at=f"data.{part}")
+    filters = build(config.data.filters, at="data.filters") if part == "train" else None
+    return open_dataset(reader, fields, Path(config.cache), filters=filters, name=part, say=say)
+
+
+def build_model(config: DictConfig, fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plain configurations of the model and the task, now that the sizes of the fields are known."""
+    config.sizes.src, config.sizes.tgt = fields.src.size, fields.tgt.size
+    if config.model.get("tying") == "all" and fields.src.fingerprint() != fields.tgt.fingerprint():
+        raise ConfigError(
+            "model.tying=all needs one vocabulary for both sides: set tokenizer.joint=true, or tying=decoder"
+        )
+    return plain(config.model, at="model"), plain(config.task, at="task")
+
+
+def load_vectors(config: DictConfig, network: Any, fields: Fields) -> None:
+    """Puts pretrained vectors into the embeddings of the sides that name a file of them."""
+    from seq2seq.data.vectors import read_vectors
+
+    embeddings = {"src": lambda: network.encoder.embedding, "tgt": lambda: network.decoder.embedding}
+    for side, path in config.vectors.items():
+        if path is not None:
+            table = embeddings[side]().weight
+            field: Any = getattr(fields, side)
+            rows, vectors = read_vectors(path, field.pieces(range(field.size)), table.shape[1])
+            table.data[rows.to(table.device)] = vectors.to(table.device)
+
+
+def reader_of(model: bundle.Model, changes: DictConfig) -> Reader:
+    """What reads a part of the data that a model was trained with.
+
+    Args:
+        model: Whose data.
+        changes: ``split``, the part; and other values of the data, instead of those of the training.
+    """
+    data = OmegaConf.load(model.folder / bundle.RUN).data
+    OmegaConf.set_struct(data, True)
+    given = {str(key): value for key, value in changes.items() if key != "split"}
+    for key in given:
+        if key not in data:
+            raise ConfigError(f"the command line: no option is called data.{key}: {nearest(key, map(str, data))}")
+    data.merge_with(given)
+    parts = [key for key in ("train", "valid", "test") if data.get(key) is not None]
+    if changes.split not in parts:
+        raise ConfigError(f"data.split={changes.split}: {nearest(changes.split, parts)}; or give src=FILE tgt=FILE")
+    return build(data[changes.split], at=f"data.{changes.split}", trusted=model.trust)
