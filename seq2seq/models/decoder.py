@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.nn.attention import Attention, Keys
+from seq2seq.nn.dropout import check_rates
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.recurrent import Recurrent, RecurrentState
 from seq2seq.types import Memory, Padded, State
@@ -76,6 +77,7 @@ class Decoder(nn.Module):
         summary_dim: int,
     ) -> None:
         super().__init__()
+        check_rates(dropout=dropout)
         if order not in ORDERS:
             raise ConfigError(f"order={order!r}: {nearest(order, ORDERS)}")
         self.attends_first = order == "bahdanau"
@@ -85,7 +87,9 @@ class Decoder(nn.Module):
         feedback_dim = readout_dim * input_feed + memory_dim * self.attends_first
         self.embedding = embedding
         self.recurrent = recurrent(input_dim=embedding.embedding_dim, feedback_dim=feedback_dim)
-        hidden_dim = self.recurrent.output_dim
+        if self.recurrent.bidirectional:
+            raise ConfigError("a decoder cannot read from both ends, since it writes the other: bidirectional=false")
+        hidden_dim = self.recurrent.hidden_dim
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim) if attention else None
         self.bridge = bridge(
             summary_dim=summary_dim,
@@ -112,9 +116,14 @@ class Decoder(nn.Module):
         feed = top.new_zeros(len(top), self.readout_dim) if self.input_feed else ()
         return DecoderState(recurrent, top, feed, self.attention.start(keys, len(top)) if self.attention else ())
 
-    def step(self, tokens: Tensor, state: DecoderState, keys: Keys) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """One token for each row ``[N]`` to readouts ``[N, readout_dim]``, attention ``[N, S]`` and the new state."""
-        projected = self.recurrent.project(self.embedding(tokens.unsqueeze(1)), state.recurrent)
+    def step(
+        self, tokens: Tensor, state: DecoderState, keys: Keys, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, DecoderState]:
+        """One token for each row ``[N]`` to readouts ``[N, readout_dim]``, attention ``[N, S]`` and the new state.
+
+        ``mask [N, embedding_dim]`` is the embedding's variational dropout, drawn once for all steps of a sequence.
+        """
+        projected = self.recurrent.project(self.embedding(tokens.unsqueeze(1), mask), state.recurrent)
         return self._advance(projected.squeeze(1), state, keys)
 
     def unroll(
@@ -149,9 +158,10 @@ class Decoder(nn.Module):
 
     def _sampled(self, tokens: Tensor, state: DecoderState, keys: Keys, choose: Callable) -> Unrolled:
         steps: list[tuple[Tensor, Tensor | None]] = []
+        mask = self.embedding.mask(len(tokens))
         for t, gold in enumerate(tokens.unbind(1)):
             fed = gold if t == 0 else choose(gold, self.logits(steps[-1][0].detach()))
-            output, attention, state = self.step(fed, state, keys)
+            output, attention, state = self.step(fed, state, keys, mask)
             steps.append((output, attention))
         return _stack(steps)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from torch import nn
 from torch.nn import functional as F
 
+from seq2seq.nn.dropout import check_rates
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.recurrent import Recurrent
 from seq2seq.types import Memory, Padded
@@ -27,6 +28,7 @@ class RecurrentEncoder(nn.Module):
 
     def __init__(self, *, embedding: Embedding, recurrent: Callable[..., Recurrent], dropout: float) -> None:
         super().__init__()
+        check_rates(dropout=dropout)
         self.embedding = embedding
         self.recurrent = recurrent(input_dim=embedding.embedding_dim)
         self.dropout = dropout

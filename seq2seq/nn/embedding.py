@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seq2seq.nn.dropout import sequence_mask
+from seq2seq.nn.dropout import check_rates, sequence_mask
 
 
 class Embedding(nn.Module):
@@ -31,21 +31,30 @@ class Embedding(nn.Module):
         token_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_rates(dropout=dropout, variational_dropout=variational_dropout, token_dropout=token_dropout)
         self.vocab_size, self.embedding_dim = vocab_size, embedding_dim
         self.dropout, self.variational_dropout, self.token_dropout = dropout, variational_dropout, token_dropout
         self.weight = nn.Parameter(torch.empty(vocab_size, embedding_dim))
         nn.init.normal_(self.weight, std=embedding_dim**-0.5)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens ``[B, T]`` (or ``[N]``) to vectors with one more axis of ``embedding_dim``."""
+    def mask(self, rows: int) -> Tensor | None:
+        """Draws the features ``[rows, embedding_dim]`` that sequences keep; None where there is nothing to draw."""
+        if not (self.training and self.variational_dropout):
+            return None
+        return sequence_mask(rows, self.embedding_dim, self.variational_dropout, self.weight)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens ``[B, T]`` to vectors ``[B, T, embedding_dim]``.
+
+        ``mask`` is what ``mask`` drew for the sequences that the tokens continue; without it they are whole sequences.
+        """
         vectors = F.embedding(tokens, self.weight)
         if not self.training:
             return vectors
         vectors = F.dropout(vectors, self.dropout)
-        if self.variational_dropout and tokens.dim() > 1:
-            vectors = (
-                vectors * sequence_mask(len(tokens), self.embedding_dim, self.variational_dropout, vectors)[:, None]
-            )
+        mask = self.mask(len(tokens)) if mask is None else mask
+        if mask is not None:
+            vectors = vectors * mask.unsqueeze(1)
         if self.token_dropout:
             keep = torch.full(tokens.shape, 1.0 - self.token_dropout, device=vectors.device)
             vectors = vectors * torch.bernoulli(keep).unsqueeze(-1)

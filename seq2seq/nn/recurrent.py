@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.nn.cells import CELLS, Cell, CellState
-from seq2seq.nn.dropout import sequence_mask
+from seq2seq.nn.dropout import check_rates, sequence_mask
 from seq2seq.types import Padded
 
 
@@ -65,6 +65,7 @@ class Recurrent(nn.Module):
         super().__init__()
         if num_layers < 1 or hidden_dim < 1:
             raise ConfigError(f"num_layers={num_layers}, hidden_dim={hidden_dim}: both must be at least 1")
+        check_rates(dropout=dropout, variational_dropout=variational_dropout)
         if dropout and variational_dropout:
             raise ConfigError("dropout and variational_dropout of recurrent layers exclude each other: set one to 0")
         if dropout and num_layers == 1:
@@ -76,7 +77,7 @@ class Recurrent(nn.Module):
                 raise ConfigError(f"no cell is called {cell!r}: {nearest(cell, CELLS)}")
             cell = CELLS[cell]
         directions = 2 if bidirectional else 1
-        self.hidden_dim, self.num_layers = hidden_dim, num_layers
+        self.hidden_dim, self.num_layers, self.bidirectional = hidden_dim, num_layers, bidirectional
         self.output_dim = directions * hidden_dim
         self.residual, self.dropout, self.variational_dropout = residual, dropout, variational_dropout
         self.layers = nn.ModuleList()
