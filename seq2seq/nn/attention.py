@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
+from seq2seq.nn.autocast import autocast_to
 from seq2seq.types import Memory, State
 
 
@@ -28,7 +29,7 @@ class Keys(NamedTuple):
 
 
 class Attention(nn.Module):
-    """What every attention has in common. A subclass gives ``scores``, and ``prepare`` where keys are projected.
+    """What every attention has in common. A subclass gives ``scores``, and ``project`` where keys are projected.
 
     Args:
         query_dim: Features of a query (the decoder's hidden state).
@@ -44,7 +45,12 @@ class Attention(nn.Module):
 
     def prepare(self, memory: Memory) -> Keys:
         """Projects the keys, once for each memory."""
-        return Keys(memory.values, memory.values, memory.mask)
+        values = autocast_to(memory.values)
+        return Keys(self.project(values), values, memory.mask)
+
+    def project(self, values: Tensor) -> Tensor:
+        """The keys of a memory's values ``[B, S, memory_dim]``."""
+        return values
 
     def start(self, keys: Keys, rows: int) -> State:
         """What the attention remembers from step to step, before the first; ``()`` where it remembers nothing."""
@@ -83,8 +89,8 @@ class General(Attention):
         super().__init__(query_dim=query_dim, memory_dim=memory_dim)
         self.key = nn.Linear(memory_dim, query_dim, bias=False)
 
-    def prepare(self, memory: Memory) -> Keys:
-        return Keys(self.key(memory.values), memory.values, memory.mask)
+    def project(self, values: Tensor) -> Tensor:
+        return self.key(values)
 
     def scores(self, queries: Tensor, keys: Keys, state: State) -> Tensor:
         return torch.bmm(queries.to(keys.keys.dtype), keys.keys.transpose(1, 2))
@@ -105,11 +111,13 @@ class Additive(Attention):
         self.coverage = nn.Linear(1, attention_dim, bias=False) if coverage else None
         self.feeds_back = coverage
 
-    def prepare(self, memory: Memory) -> Keys:
-        return Keys(self.key(memory.values), memory.values, memory.mask)
+    def project(self, values: Tensor) -> Tensor:
+        return self.key(values)
 
     def start(self, keys: Keys, rows: int) -> State:
-        return () if self.coverage is None else keys.values.new_zeros(rows, keys.values.shape[1])
+        if self.coverage is None:
+            return ()
+        return keys.values.new_zeros(rows, keys.values.shape[1], dtype=torch.float32)
 
     def scores(self, queries: Tensor, keys: Keys, state: State) -> Tensor:
         inside = self.query(queries).unsqueeze(2) + keys.keys.unsqueeze(1)
@@ -132,8 +140,10 @@ class MultiHead(Attention):
 
     def __init__(self, *, query_dim: int, memory_dim: int, num_heads: int) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim)
-        if memory_dim % num_heads:
-            raise ConfigError(f"num_heads={num_heads} does not divide the memory's {memory_dim} features")
+        if num_heads < 1 or memory_dim % num_heads:
+            raise ConfigError(
+                f"num_heads={num_heads} does not divide the memory's {memory_dim} features: choose 1 or more that does"
+            )
         self.num_heads = num_heads
         self.query = nn.Linear(query_dim, memory_dim, bias=False)
         self.key = nn.Linear(memory_dim, memory_dim, bias=False)

@@ -81,7 +81,7 @@ class Generation:
         tgt: Padded = batch.tgt
         outputs = model(batch.src, self._shifted(tgt), self._chooser(update) if model.training else None).outputs
         real = tgt.mask
-        sums = self.objective(model.logits(outputs[real]), tgt.values[real])
+        sums = self.objective.through(model.decoder.output, outputs[real], tgt.values[real])
         figures = {"nll": float(sums.nll), "accuracy": float(sums.correct)}
         return Loss(sums.total, int(tgt.lengths.sum()), figures)
 
