@@ -1,0 +1,45 @@
+"""Encoders: law 1, and a memory of the size they promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seq2seq.errors import ConfigError
+from seq2seq.nn.cells import CELLS
+from seq2seq.types import select
+from tests.models.networks import DEPTHS, D, encoder, real, row, table, tokens
+from tests.nn.helpers import close, tensors
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_changes_nothing(cell: str, bidirectional: bool, depth: tuple[int, bool]) -> None:
+    built, src = encoder(cell=cell, bidirectional=bidirectional, depth=depth), tokens(4, 1, 6)
+    memory, longer = built(src), built(tokens(4, 1, 6, longest=9))
+    assert built.memory_dim == memory.values.shape[2] == D
+    assert {part.shape for part in tensors(memory.summary)} == {(3, built.summary_dim)}
+    assert torch.equal(memory.mask, src.mask) and memory.mask.sum(1).tolist() == [4, 1, 6]
+    close((real(memory.values, src), memory.summary), (real(longer.values, src), longer.summary))
+    for number in range(3):
+        alone = built(row(src, number))
+        close(alone.values[0], memory.values[number, : src.lengths[number]])
+        close(alone.summary, select(memory.summary, torch.tensor([number])))
+
+
+def test_dropout_acts_on_the_memory_in_training_only() -> None:
+    built, src = encoder(dropout=0.5), tokens(6, 6)
+    plain = built(src)
+    dropped = built.train()(src)
+    kept = dropped.values != 0
+    assert 0.2 < kept.float().mean() < 0.8
+    close(dropped.values[kept], 2 * plain.values[kept])
+    close(dropped.summary, plain.summary)
+
+
+def test_refuses_rates_that_are_no_shares() -> None:
+    with pytest.raises(ConfigError, match=r"dropout=1\.5: expected the share that is dropped"):
+        encoder(dropout=1.5)
+    with pytest.raises(ConfigError, match="token_dropout=2: expected the share that is dropped"):
+        encoder(embedding=table(token_dropout=2))
