@@ -10,8 +10,8 @@ from seq2seq.config import run
 from seq2seq.predict import SEARCH, opened
 
 if TYPE_CHECKING:
-    from seq2seq.bundle import Model
     from seq2seq.data.readers import Reader
+    from seq2seq.trained import Model
 
 
 def main(config: Any) -> None:

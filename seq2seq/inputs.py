@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seq2seq.data.datasets import Dataset
     from seq2seq.data.fields import Fields
     from seq2seq.data.readers import Reader
+    from seq2seq.trained import Model
 
 
 def open_fields(config: DictConfig, folder: Path, say: Callable[[str], None]) -> Fields:
@@ -67,7 +68,7 @@ def load_vectors(config: DictConfig, network: Any, fields: Fields) -> None:
             table.data[rows.to(table.device)] = vectors.to(table.device)
 
 
-def reader_of(model: bundle.Model, changes: DictConfig) -> Reader:
+def reader_of(model: Model, changes: DictConfig) -> Reader:
     """What reads a part of the data that a model was trained with.
 
     Args:

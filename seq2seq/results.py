@@ -17,16 +17,17 @@ from seq2seq.runs import settle
 
 if TYPE_CHECKING:
     from seq2seq.data.readers import Reader
+    from seq2seq.trained import Model
     from seq2seq.training.logging import RunLog
     from seq2seq.training.validation import Validation
 
 
-def open_model(config: DictConfig) -> bundle.Model:
+def open_model(config: DictConfig) -> Model:
     """The trained model that a command was given, on the device that it was asked for."""
     return bundle.load(config.model, device=str(settle(config)), trust=config.trust)
 
 
-def evaluate(model: bundle.Model, reader: Reader, *, task: Any = None, say: Callable[[str], None]) -> Validation:
+def evaluate(model: Model, reader: Reader, *, task: Any = None, say: Callable[[str], None]) -> Validation:
     """What a model is worth on the pairs of a reader, by the path that validation takes in training."""
     from seq2seq.data.batching import Batching
     from seq2seq.data.datasets import open_dataset
@@ -56,7 +57,7 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
 
 
 def draw_maps(
-    model: bundle.Model,
+    model: Model,
     sources: Sequence[str],
     folder: Path,
     say: Callable[[str], None],

@@ -1,0 +1,119 @@
+"""A trained model, ready to use: inputs in, outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seq2seq.data.fields import Fields
+from seq2seq.errors import UserError
+from seq2seq.objects import build
+from seq2seq.tasks.generation import Prediction
+from seq2seq.types import Batch
+
+_SCORING = "seq2seq.search.scoring."
+
+
+class Model:
+    """A trained model: texts in, texts out.
+
+    Args:
+        network: In evaluation mode.
+        fields: Of both sides.
+        config: What the bundle's ``config.yaml`` says.
+        folder: Where it was loaded from.
+        trust: Modules outside ``seq2seq`` that may be named.
+    """
+
+    def __init__(
+        self, network: nn.Module, fields: Fields, config: dict[str, Any], folder: Path, trust: Sequence[str] | None
+    ) -> None:
+        self.network, self.fields, self.config, self.folder, self.trust = network, fields, config, folder, trust
+
+    def __call__(self, sources: Sequence[Any], **options: Any) -> list[str]:
+        """The best output for each source. Options are those of ``task``, such as ``beam_size=5``."""
+        if isinstance(sources, str):
+            raise UserError("a model takes a list of sources: put the text into [ ]")
+        task = self.task(**options)
+        return [best[0].text for best in self.predict(sources, task=task)]
+
+    def task(self, **options: Any) -> Any:
+        """The task with some options of its search changed; None leaves an option as the model was trained with.
+
+        Args:
+            options: ``beam_size``, ``n_best``, ``length_penalty`` (alpha of GNMT's, or ``average``),
+                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        node = {**self.config["task"], "search": _search(self.config["task"]["search"], given)}
+        return build(node, at="task", trusted=self.trust, fields=self.fields)
+
+    def predict(
+        self, sources: Sequence[Any], *, task: Any = None, attention: bool = False, tokens: int = 4096
+    ) -> list[list[Prediction]]:
+        """Predictions for each source, best first, in the order of the sources.
+
+        Args:
+            sources: What the source field reads: texts.
+            task: From ``task``; None for the one that the model was trained with.
+            attention: Also gives the attention over the source.
+            tokens: Budget of a batch: rows times the longest source.
+        """
+        task = task or self.task()
+        # White space alone says nothing, even where it is unknown tokens to the tokenizer.
+        said = ["" if isinstance(source, str) and not source.strip() else source for source in sources]
+        encoded = self.fields.src.encode_all(said)
+        outputs: list[Any] = [None] * len(sources)
+        for indices in _batches([len(each) for each in encoded], tokens):
+            batch = Batch(self.fields.src.collate([encoded[i] for i in indices]), None, indices).to(self.device)
+            for index, predictions in zip(indices, task.predict(self.network, batch, attention=attention)):
+                outputs[index] = predictions
+        return outputs
+
+    def log_probs(self, sources: Sequence[Any], targets: Sequence[Any], *, tokens: int = 4096) -> list[float]:
+        """The log-probability of each target given its source, in nats, eos included."""
+        task = self.task()
+        src, tgt = self.fields.src.encode_all(sources), self.fields.tgt.encode_all(targets)
+        outputs = [0.0] * len(src)
+        for indices in _batches([max(len(s), len(t)) for s, t in zip(src, tgt)], tokens):
+            src_side = self.fields.src.collate([src[i] for i in indices])
+            batch = Batch(src_side, self.fields.tgt.collate([tgt[i] for i in indices]), indices).to(self.device)
+            for index, value in zip(indices, task.log_probs(self.network, batch)):
+                outputs[index] = value
+        return outputs
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
+
+
+def _batches(lengths: list[int], tokens: int) -> Iterator[list[int]]:
+    """Indices by falling length, so that a batch has little padding and memory runs out first if ever."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _search(node: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """A search's configuration with options changed. Asking a greedy search for a beam makes it a beam search."""
+    options = dict(options)
+    limits = {k: options.pop(k) for k in ("max_ratio", "max_extra", "min_ratio") if k in options}
+    node = {**node, "limits": {**node["limits"], **limits}}
+    if options and node["_target_"].endswith(".Greedy"):
+        beam = {"_target_": "seq2seq.search.beam.BeamSearch", "beam_size": 1, "n_best": 1, "coverage_penalty": 0.0}
+        node = {**beam, "length_penalty": {"_target_": _SCORING + "NoLengthPenalty"}, "limits": node["limits"]}
+    if "length_penalty" in options:
+        alpha = options.pop("length_penalty")
+        gnmt = {"_target_": _SCORING + "GNMT", "alpha": alpha}
+        node["length_penalty"] = {"_target_": _SCORING + "Average"} if alpha == "average" else gnmt
+    return {**node, **options}
