@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq import bundle
 from seq2seq.config import overrides, plain, unresolved
-from seq2seq.errors import ConfigError, TrainingError, nearest
+from seq2seq.errors import ConfigError, TrainingError, UserError, nearest
 from seq2seq.training.checkpoint import Checkpoints, point
 
 if TYPE_CHECKING:
@@ -42,8 +44,19 @@ def open_run(config: DictConfig) -> tuple[DictConfig, Path]:
         raise TrainingError(f"{folder}: cannot be made ({error.strerror})") from error
     config.run, config.name = str(folder), str(config.name)  # what depends on the moment is settled now
     (folder / bundle.RUN).write_text(OmegaConf.to_yaml(_stored(config)), encoding="utf-8")
-    point(folder.parent / "latest", folder)
     return config, folder
+
+
+@contextmanager
+def beginning(folder: Path) -> Iterator[None]:
+    """Within it, a run is prepared. A mistake in that leaves no folder behind, and a run that begins is the latest."""
+    try:
+        yield
+    except UserError:
+        if not (folder / "checkpoints").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    point(folder.parent / "latest", folder)
 
 
 def _resumed(path: Path) -> tuple[DictConfig, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from seq2seq.config import build, run
@@ -13,31 +14,34 @@ def main(config: Any) -> None:
     from seq2seq.training.logging import RunLog
 
     config, folder = runs.open_run(config)
-    device = runs.settle(config)
-    trainer = build(config.trainer, at="trainer")
     with RunLog(folder=folder, total=config.trainer.max_updates, every=50) as log:
         log.say(f"run {folder}")
-        fields = inputs.open_fields(config, folder, log.say)
-        sets = {part: inputs.open_data(config, part, fields, log.say) for part in ("train", "valid")}
-        model, task = inputs.build_model(config, fields)
-        network = build(model, at="model").to(device)
-        inputs.load_vectors(config, network, fields)
+        with runs.beginning(folder):
+            device = runs.settle(config)
+            trainer = build(config.trainer, at="trainer")
+            fields = inputs.open_fields(config, folder, log.say)
+            sets = {part: inputs.open_data(config, part, fields, log.say) for part in ("train", "valid")}
+            model_node, task_node = inputs.build_model(config, fields)
+            network = build(model_node, at="model").to(device)
+            inputs.load_vectors(config, network, fields)
+            task = build(task_node, at="task", fields=fields)
+            optimizer = build(config.optimizer, at="optimizer")(network.parameters())
+            schedule = build(config.schedule, at="schedule")
         log.say(f"{sum(p.numel() for p in network.parameters()):,} parameters on {device}")
-        optimizer = build(config.optimizer, at="optimizer")(network.parameters())
         try:
             best = trainer.fit(
                 model=network,
-                task=build(task, at="task", fields=fields),
+                task=task,
                 **sets,
                 optimizer=optimizer,
-                schedule=build(config.schedule, at="schedule"),
+                schedule=schedule,
                 run=folder,
                 log=log,
-                write=runs.writer(config, network, fields, model, task),
+                write=runs.writer(config, network, fields, model_node, task_node),
                 seed=config.seed,
             )
         except KeyboardInterrupt:
-            log.say(f"stopped; go on with: python -m seq2seq.train resume={folder}")
+            log.say(f"stopped; go on with: python -m seq2seq.train {shlex.quote(f'resume={folder}')}")
             raise
         results.finish(config, folder, best, log)
 
