@@ -120,17 +120,19 @@ def test_luong_attends_with_the_new_state_and_feeds_its_readout_back() -> None:
     close(built.logits(readout), readout @ built.output.weight.T + built.output.bias)
 
 
-def test_bahdanau_attends_with_the_old_state_and_feeds_the_context() -> None:
+def test_bahdanau_attends_with_the_old_top_state_and_feeds_the_context_to_the_first_layer() -> None:
     """Bahdanau et al. 2015, section 3.1."""
-    built, source = decoder(attention="dot", cell="elman", order="bahdanau", input_feed=False), memory()
+    built = decoder(attention="dot", cell="elman", order="bahdanau", input_feed=False, depth=(2, False))
+    source = memory()
     outputs, weights = built.unroll(TGT, source)
-    (cell,) = built.recurrent.layers[0]
-    hidden = torch.tanh(built.bridge.projections[0](source.summary[0][0]))
+    (lower,), (upper,) = built.recurrent.layers
+    low, top = (torch.tanh(built.bridge.projections[layer](source.summary[layer][0])) for layer in range(2))
     for t in range(5):
-        context, attention = attended(hidden, source)
-        inside = built.embedding.weight[TGT.values[:, t]] @ cell.weight_ih.T + cell.bias
-        hidden = torch.tanh(inside + hidden @ cell.weight_hh.T + context @ cell.weight_feedback.T)
-        readout = torch.tanh(torch.cat([hidden, context], 1) @ built.readout.weight.T)
+        context, attention = attended(top, source)
+        inside = built.embedding.weight[TGT.values[:, t]] @ lower.weight_ih.T + lower.bias
+        low = torch.tanh(inside + low @ lower.weight_hh.T + context @ lower.weight_feedback.T)
+        top = torch.tanh(low @ upper.weight_ih.T + upper.bias + top @ upper.weight_hh.T)
+        readout = torch.tanh(torch.cat([top, context], 1) @ built.readout.weight.T)
         close((outputs[:, t], weights[:, t]), (readout, attention))
 
 
