@@ -152,6 +152,6 @@ class Gradients:
         with torch.autocast(device.type, dtype=dtype) if dtype else nullcontext():
             loss = self.task.loss(self.model, batch.to(device), update)
         if not torch.isfinite(loss.total):
-            raise NotFinite("loss", float(loss.total), indices)
+            raise NotFinite("loss", float(loss.total.detach()), indices)
         loss.total.backward()
         return Loss(loss.total.detach(), loss.count, loss.figures)
