@@ -21,6 +21,8 @@ CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / 
 """A wheel carries ``conf/`` inside the package; a checkout has it beside."""
 RECIPES = "SEQ2SEQ_RECIPES"
 """The environment variable that names a folder of the user's with recipes."""
+DIRS = ("--config-dir", "-cd")
+"""Options that are followed by such a folder."""
 
 
 def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str] = ()) -> None:
@@ -42,16 +44,28 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
         folders = recipe_folders(sys.argv)
         sys.argv[1:] = [f"++{a}" if a.partition(".")[0] in open_sections else a for a in sys.argv[1:]]
         if folders and name == "train" and not any("hydra.searchpath" in argument for argument in sys.argv):
-            sys.argv.append(_searchpath(folders))
+            # Beside the other values, since the command line takes them all in one place only.
+            values = [
+                i for i, a in enumerate(sys.argv) if i and "=" in a and a[:1] != "-" and sys.argv[i - 1] not in DIRS
+            ]
+            sys.argv.insert(values[0] if values else len(sys.argv), _searchpath(folders))
         sys.path += [str(path) for folder in folders for path in (folder, folder / "recipe")]
 
-        def guarded(config: Any) -> None:
-            with _one_line(full, name):
-                _check_recipe(config, name)
-                entry(config)
+        begun = False
+
+        def composed(config: Any) -> None:
+            nonlocal begun
+            begun = True
+            _check_recipe(config, name)
+            entry(config)
 
         directory, file = (CONF / name).parent, Path(name).name
-        hydra.main(version_base="1.3", config_path=str(directory), config_name=file)(guarded)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(directory), config_name=file)(composed)()
+        except ValueError as error:
+            if begun or isinstance(error, UserError):
+                raise
+            raise ConfigError(str(error)) from error  # Hydra's, about a list of defaults that makes no sense
 
 
 def recipe_folders(arguments: Sequence[str]) -> list[Path]:
@@ -63,7 +77,7 @@ def recipe_folders(arguments: Sequence[str]) -> list[Path]:
         if not (candidates[-1] / "recipe").is_dir():
             raise ConfigError(f"{RECIPES}={os.environ[RECIPES]}: expected a folder that holds recipe/NAME.yaml")
     for option, value in zip(arguments, [*arguments[1:], ""]):
-        if option in ("--config-dir", "-cd"):
+        if option in DIRS:
             candidates.append(Path(value).resolve())
         elif option.startswith("--config-dir="):
             candidates.append(Path(option.partition("=")[2]).resolve())
@@ -149,7 +163,11 @@ def _check_recipe(config: Any, name: str) -> None:
         return
     if (CONF / "recipe" / f"{recipe}.yaml").is_file():
         raise ConfigError(f"{own[0]}: there is a recipe called {recipe} in seq2seq already: give yours another name")
-    chosen = [f"{group}={'null' if option is None else option}" for group, option in choices.items()]
+    if "recipe" in config:
+        raise ConfigError(
+            f"{own[0]}: the first line of a recipe is '# @package _global_', so that it changes all parts"
+        )
+    chosen = [f"~{group}" if option is None else f"{group}={option}" for group, option in choices.items()]
     known = _composed(name, chosen)
     added = {text.lstrip("+").partition("=")[0] for text in HydraConfig.get().overrides.task if text[:1] == "+"}
     for key, siblings in _foreign(unresolved(config), known):
@@ -184,6 +202,7 @@ def _composed(name: str, chosen: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def _one_line(full: bool, name: str) -> Iterator[None]:
+    """Ends the process with one line where a user made a mistake: our errors, Hydra's and YAML's."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -224,8 +243,13 @@ def _told(error: Exception, name: str) -> str:
 
 def _keys(name: str) -> list[str]:
     """The options that a command has, for the hint after a mistyped one."""
+    from hydra.errors import HydraException
+
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    return list(_flat(_composed(name, [a for a in sys.argv[1:] if a.partition("=")[0] in groups])))
+    try:
+        return list(_flat(_composed(name, [a for a in sys.argv[1:] if a.partition("=")[0] in groups])))
+    except HydraException:  # the mistake is in the recipe itself
+        return sorted(groups)
 
 
 def _hint(key: str, known: Sequence[str]) -> str:
