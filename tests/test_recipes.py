@@ -1,0 +1,144 @@
+"""Law 8: every recipe composes, builds, overfits eight examples, and its bundle predicts what the run predicted. And
+every option of every group builds."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import seq2seq
+from seq2seq.config import CONF, build
+from seq2seq.data.fields import Fields, TextField
+from seq2seq.data.learn import LearnCharacters, LearnSentencePiece
+from tests.commands import command
+
+GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
+OPTIONS = [(group, path.stem) for group in sorted(GROUPS) for path in sorted((CONF / group).glob("*.yaml"))]
+RECIPES = sorted(path.stem for path in (CONF / "recipe").glob("*.yaml"))
+
+EIGHT = {
+    "translate": [
+        "data.train.size=8",
+        "data.valid.size=8",
+        "data.valid.part=train",
+        "tokenizer=words",
+        "trainer.max_updates=100",
+        "trainer.validate_every=100",
+    ],
+}
+"""What makes each recipe train on eight examples, and validate on the same."""
+
+
+def composed(*overrides: str) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        return compose("train", overrides=[*overrides, "name=test"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_overfits_eight_examples_and_its_bundle_predicts_the_same(name: str, tmp_path: Path) -> None:
+    quick = ["schedule=constant", "optimizer.lr=0.003", "trainer.examples=8", "run=run", "threads=1", "data.test=null"]
+    result = command("train", f"recipe={name}", *quick, *EIGHT[name], cwd=tmp_path)
+    assert result.code == 0, result.err
+    model = seq2seq.load(tmp_path / "run")
+    log = (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
+    last = log[log.rindex("validation at update") :]
+    shown = [re.findall(rf"(?m)\s{word} {{2,}}(.*)$", last) for word in ("source", "reference", "output")]
+    sources, references, outputs = shown
+    assert len(sources) == 8
+    assert model(sources) == outputs == references
+    logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert next(f for f in logged if f["split"] == "valid")["bleu"] == pytest.approx(100)
+
+
+@pytest.fixture(scope="module")
+def fields() -> Fields:
+    return Fields(*(TextField(tokenizer=LearnCharacters(max_size=None, min_count=1).learn(["ab", "c"])),) * 2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Whatever files an option may ask for, under the names that they are given below."""
+    folder = tmp_path_factory.mktemp("files")
+    learner = LearnSentencePiece(
+        vocab_size=300, model_type="bpe", byte_fallback=True, character_coverage=1.0, sampling=0.0
+    )
+    learner.learn(["eins zwei drei", "vier fünf"] * 5).save(folder, "file")
+    (folder / "file.txt").write_text("eins\tone\nzwei\ttwo\n", encoding="utf-8")
+    return folder
+
+
+def given(node: Any, folder: Path, at: str = "") -> list[str]:
+    """Values for whatever an option leaves open."""
+    if node == "???":
+        reader = f"{{_target_: seq2seq.data.readers.TabSeparated, path: {folder / 'file.txt'}}}"
+        values = {"weights": "[1]", "readers": f"[{reader}]", "train": reader, "valid": reader}
+        values |= {"model": str(folder / "file.model"), "root": str(folder)}
+        return [f"{at}={values.get(at.rpartition('.')[2], folder / 'file.txt')}"]
+    pairs = node.items() if isinstance(node, dict) else ()
+    return [text for key, value in pairs for text in given(value, folder, f"{at}.{key}".strip("."))]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_builds(group: str, option: str, fields: Fields, folder: Path) -> None:
+    if (group, option) == ("model", "own"):
+        pytest.skip("a recipe of the user's own fills it")
+    from omegaconf import OmegaConf
+
+    open_values = given(OmegaConf.to_container(composed(f"{group}={option}")[group], resolve=False), folder, group)
+    config = composed(f"{group}={option}", *open_values)
+    config.sizes.src, config.sizes.tgt = (field.size for field in fields)
+    network = build(config.model, at="model")
+    assert isinstance(network, nn.Module)
+    task = build(config.task, at="task", fields=fields)
+    batch = seq2seq.Batch(*(field.collate(field.encode_all(["ab", "c", ""])) for field in fields), [0, 1, 2])
+    assert torch.isfinite(task.loss(network, batch).total)
+    assert len(task.predict(network.eval(), batch)) == 3
+    optimizer = build(config.optimizer, at="optimizer")
+    assert isinstance(optimizer, partial) and isinstance(optimizer(network.parameters()), torch.optim.Optimizer)
+    assert 0 < build(config.schedule, at="schedule")(1) <= 1
+    build(config.trainer, at="trainer")
+    for part in ("train", "valid", "test"):
+        build(config.data[part], at=f"data.{part}")
+    build(config.data.filters, at="data.filters")
+    for side in ("src", "tgt"):
+        assert callable(build(config.tokenizer[side], at=f"tokenizer.{side}").learn)
+
+
+@pytest.mark.parametrize("option", ["words", "characters", "sentencepiece", "bpe", "trained"])
+@pytest.mark.parametrize("joint", [True, False])
+def test_every_tokenizer_trains(option: str, joint: bool, folder: Path, tmp_path: Path) -> None:
+    from seq2seq import inputs
+
+    model = [f"tokenizer.src.model={folder / 'file.model'}"] if option == "trained" else []
+    sizes = ["data.train.size=50", "data.vocab_size=330", f"tokenizer.joint={joint}"]
+    config = composed(f"tokenizer={option}", *model, *sizes)
+    said: list[str] = []
+    made = inputs.open_fields(config, tmp_path, said.append)
+    assert len(said) == 1 and made.src.size > 20
+    assert (made.src.fingerprint() == made.tgt.fingerprint()) == (joint or option == "trained")
+    again = inputs.open_fields(config, tmp_path, said.append)
+    assert again.src.fingerprint() == made.src.fingerprint() and len(said) == 1
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_says_what_it_is_for(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert all(len(line) <= 130 for line in lines)
+
+
+def test_every_recipe_is_tested_and_is_a_short_diff() -> None:
+    assert set(EIGHT) == set(RECIPES)
+    for name in RECIPES:
+        lines = (CONF / "recipe" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "# @package _global_" and len(lines) <= 40
