@@ -56,8 +56,9 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
         def composed(config: Any) -> None:
             nonlocal begun
             begun = True
-            _check_recipe(config, name)
-            entry(config)
+            with _one_line(full, name):  # here too, before Hydra adds lines of its own
+                _check_recipe(config, name)
+                entry(config)
 
         directory, file = (CONF / name).parent, Path(name).name
         try:

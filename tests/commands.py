@@ -74,5 +74,5 @@ def mistake(name: str, *arguments: str, cwd: Path) -> str:
     lines = result.err.strip("\n").split("\n")
     told = [line for line in lines if line.startswith("error: ")]
     assert len(told) == 1 and lines[-1] == told[0], result.err
-    assert "Traceback" not in result.err
+    assert "Traceback" not in result.err and "Error executing" not in result.err
     return told[0].removeprefix("error: ")
