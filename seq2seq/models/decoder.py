@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.nn.attention import Attention, Keys
 from seq2seq.nn.dropout import check_rates
-from seq2seq.nn.embedding import Embedding
+from seq2seq.nn.embedding import Embedding, init_table
 from seq2seq.nn.recurrent import Recurrent, RecurrentState
 from seq2seq.types import Memory, Padded, State
 
@@ -99,6 +99,7 @@ class Decoder(nn.Module):
         )
         self.readout = nn.Linear(hidden_dim + (memory_dim if self.attention else 0), readout_dim, bias=False)
         self.output = nn.Linear(readout_dim, embedding.vocab_size)
+        init_table(self.output.weight)
 
     @property
     def feeds_back(self) -> bool:

@@ -40,7 +40,8 @@ class Cell(nn.Module):
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_dim))
         self.weight_feedback = nn.Parameter(torch.empty(rows, feedback_dim)) if feedback_dim else None
         self.bias = nn.Parameter(torch.empty(rows))
-        bound = 1 / math.sqrt(hidden_dim)
+        # Twice as wide as torch's own: the plateau that attention must be found from is left in half the updates.
+        bound = 2 / math.sqrt(hidden_dim)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 

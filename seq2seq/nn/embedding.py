@@ -35,7 +35,7 @@ class Embedding(nn.Module):
         self.vocab_size, self.embedding_dim = vocab_size, embedding_dim
         self.dropout, self.variational_dropout, self.token_dropout = dropout, variational_dropout, token_dropout
         self.weight = nn.Parameter(torch.empty(vocab_size, embedding_dim))
-        nn.init.normal_(self.weight, std=embedding_dim**-0.5)
+        init_table(self.weight)
 
     def mask(self, rows: int) -> Tensor | None:
         """Draws the features ``[rows, embedding_dim]`` that sequences keep; None where there is nothing to draw."""
@@ -59,3 +59,12 @@ class Embedding(nn.Module):
             keep = torch.full(tokens.shape, 1.0 - self.token_dropout, device=vectors.device)
             vectors = vectors * torch.bernoulli(keep).unsqueeze(-1)
         return vectors
+
+
+def init_table(table: Tensor) -> None:
+    """Draws a table of token vectors ``[V, D]``, of an embedding or an output layer, from N(0, (2.5 / √D)²).
+
+    Measured on Multi30k: from smaller tables (1 / √D, or an output layer as torch draws it) a model needs several times
+    as many updates until it has learned to attend.
+    """
+    nn.init.normal_(table, std=2.5 * table.shape[1] ** -0.5)
