@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "trainer.metric=bleu",
         "trainer.mode=max",
         "search=beam",
-        "optimizer.lr=0.006",  # slow enough to leave mistakes for the scores to count
+        "optimizer.lr=0.002",  # slow enough to leave mistakes for the scores to count
         cwd=home,
     )
     assert result.code == 0, result.err
