@@ -38,6 +38,9 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
     """
     import hydra
 
+    # Threads that spin while they wait are many times slower as soon as another process wants a core. Read by OpenMP
+    # when torch is imported, which no entry has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors itself, on many lines
     with _one_line(full, name):
