@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq import bundle
@@ -95,6 +96,7 @@ def settle(config: DictConfig) -> torch.device:
     torch.set_float32_matmul_precision(config.matmul_precision)
     if config.get("seed") is not None:
         random.seed(config.seed)
+        np.random.seed(config.seed)
         torch.manual_seed(config.seed)
     cuda = torch.cuda.is_available()
     if config.device == "cuda" and not cuda:

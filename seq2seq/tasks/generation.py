@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.fields import Fields, TextField
-from seq2seq.errors import ConfigError
-from seq2seq.metrics.text import text_scores
+from seq2seq.errors import ConfigError, nearest
+from seq2seq.metrics.text import METRICS, text_scores
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.objective import CrossEntropy
 from seq2seq.types import Batch, Hypothesis, Loss, Memory, Padded, State, Step, select
@@ -74,6 +74,9 @@ class Generation:
             raise ConfigError(f"generation writes text, but the target's field is a {type(fields.tgt).__name__}")
         self.src, self.tgt, self.objective = fields.src, fields.tgt, objective
         self.teacher_forcing, self.feed = teacher_forcing, feed
+        for name in metrics:
+            if name not in METRICS:
+                raise ConfigError(f"metrics={list(metrics)}: no metric is called {name!r}: {nearest(name, METRICS)}")
         self.search, self.metrics = search, list(metrics)
 
     def loss(self, model: EncoderDecoder, batch: Batch, update: int = 0) -> Loss:

@@ -237,3 +237,8 @@ def test_refuses_what_cannot_work() -> None:
         generation(fields=Fields(FIELD, "labels"))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="a coverage penalty needs a model with attention: set it to 0"):
         generation(beam(2, coverage=0.1)).predict(model("none"), batch(["a"]))
+
+
+def test_an_unknown_metric_is_refused_when_the_task_is_built() -> None:
+    with pytest.raises(ConfigError, match="no metric is called 'blue': did you mean 'bleu'"):
+        generation(metrics=["blue"])
