@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq.data.pieces import SPACE_MARK, PieceTable
+from seq2seq.data.sampling import sampler
 from seq2seq.errors import ConfigError, DataError
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 """The first four entries of every vocabulary that is learned here: padding, unknown, beginning and end of sentence."""
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 
-_SPACE_MARK = "\u2581"  # SentencePiece writes a space as this character, so a real one has to be written otherwise
+# SentencePiece writes a space as the space mark, so that a real one has to be written otherwise.
 _ESCAPE = "\uffff"  # a code point that Unicode promises never to assign
-_ESCAPED = {_SPACE_MARK: _ESCAPE + "1", _ESCAPE: _ESCAPE + "0"}
+_ESCAPED = {SPACE_MARK: _ESCAPE + "1", _ESCAPE: _ESCAPE + "0"}
 _UNESCAPED = {written: meant for meant, written in _ESCAPED.items()}
 
 
 def escape(text: str) -> str:
     """Rewrites the two characters that SentencePiece cannot give back; :func:`unescape` undoes it."""
-    if _SPACE_MARK not in text and _ESCAPE not in text:
+    if SPACE_MARK not in text and _ESCAPE not in text:
         return text
-    return re.sub(f"[{_SPACE_MARK}{_ESCAPE}]", lambda match: _ESCAPED[match[0]], text)
+    return re.sub(f"[{SPACE_MARK}{_ESCAPE}]", lambda match: _ESCAPED[match[0]], text)
 
 
 def unescape(text: str) -> str:
@@ -96,10 +97,12 @@ class SentencePiece(Tokenizer):
 
     Args:
         model: a ``.model`` file, or its content. A model without pad or bos uses eos in their place.
-        sampling: 0 for none. For a unigram model α, the sharpness of the distribution that segmentations are drawn
-            from: the smaller, the more random (Kudo 2018, arXiv:1804.10959, section 3.1). For a BPE model the
-            probability that a merge is left out (BPE-dropout, Provilkov et al. 2020, arXiv:1910.13267).
-        nbest_size: draw from this many best segmentations only (unigram); -1 draws from all.
+        sampling: 0 for none. For a unigram model α, the sharpness of the distribution that segmentations x are drawn
+            from, P(x) ∝ p(x)^α: 1 is the model's own, and the smaller, the more random (Kudo 2018, arXiv:1804.10959,
+            section 3.1). For a BPE model the probability that a merge is left out (BPE-dropout, Provilkov et al.
+            2020, arXiv:1910.13267); 1 leaves single characters.
+        nbest_size: for a unigram model, draw from this many best segmentations of a whole text; 1 is ``encode``, and
+            -1 draws from all of them, which is much faster. A BPE model has none.
     """
 
     def __init__(self, *, model: str | Path | bytes, sampling: float = 0.0, nbest_size: int = -1) -> None:
@@ -117,6 +120,9 @@ class SentencePiece(Tokenizer):
         self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else self.eos_id
         # Only a model that can spell out any character gives the escaped ones back.
         self._escapes = any(self._processor.is_byte(index) for index in range(min(len(self), 512)))
+        self._sampler = None
+        if sampling:
+            self._sampler = sampler(PieceTable(self._model), sampling=sampling, nbest_size=nbest_size, where=where)
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
@@ -129,31 +135,9 @@ class SentencePiece(Tokenizer):
         return self._processor.encode(self._escaped(texts)) if texts else []
 
     def sample_all(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        if not self.stochastic or not texts:
+        if self._sampler is None or not texts:
             return self.encode_all(texts)
-        import sentencepiece
-
-        drawn: list[list[int]] = []
-
-        def draw() -> None:
-            drawn.extend(
-                self._processor.encode(
-                    self._escaped(texts),
-                    enable_sampling=True,
-                    alpha=self.sampling,
-                    nbest_size=self.nbest_size,
-                    num_threads=1,
-                )
-            )
-
-        # SentencePiece keeps one random generator per thread and takes the seed when the thread first draws, so only
-        # a new thread starts from a known state. 2³² - 1 is left out because it stands for "no seed".
-        digest = hashlib.sha256(str(seed).encode()).digest()
-        sentencepiece.set_random_generator_seed(int.from_bytes(digest[:8], "big") % (2**32 - 1))
-        thread = threading.Thread(target=draw)
-        thread.start()
-        thread.join()
-        return drawn
+        return self._sampler(self._processor.normalize(self._escaped(texts)), seed)
 
     def decode(self, ids: Iterable[int]) -> str:
         skipped = (self.pad_id, self.bos_id, self.eos_id)

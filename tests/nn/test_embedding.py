@@ -22,9 +22,10 @@ TOKENS = torch.randint(V, (B, T), generator=torch.Generator().manual_seed(0))
 
 
 def test_looks_rows_up() -> None:
+    torch.manual_seed(0)
     embedding = Embedding(vocab_size=V, embedding_dim=D, dropout=0.5).eval()
     assert torch.equal(embedding(TOKENS), embedding.weight[TOKENS])
-    assert embedding.weight.std().item() == pytest.approx(D**-0.5, rel=0.5)
+    assert embedding.weight.std().item() == pytest.approx(2.5 * D**-0.5, rel=0.3)
 
 
 @pytest.mark.parametrize("kind", ["dropout", "variational_dropout", "token_dropout"])
