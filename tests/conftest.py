@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from seq2seq.data.builtin.phrases import Phrases
 from tests.commands import TINY, command
+
+# The suite runs in as many processes as there are cores; more threads than that only wait for each other.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 class Trained(NamedTuple):
