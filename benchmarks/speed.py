@@ -245,7 +245,7 @@ def main() -> None:
 
 def _apart(name: str) -> dict[str, float]:
     command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

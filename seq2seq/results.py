@@ -53,7 +53,8 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
         sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
         draw_maps(model, sources, folder / "attention", log.say)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
-    log.say(f"the model is in {folder}, with curves.png and attention/*.png")
+    pictures = [name for name in ("curves.png", "attention") if (folder / name).exists()]
+    log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
 
 
 def draw_maps(
