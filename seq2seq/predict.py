@@ -27,15 +27,16 @@ def main(config: Any) -> None:
         raise ConfigError(f"n_best={config.n_best} needs output=FILE.jsonl: a text file has one line for each source")
     model = results.open_model(config)
     task = model.task(n_best=config.n_best, **{name: config[name] for name in SEARCH})
+    mapped = not lines or config.attention is not None
     done = 0
     with opened(config.output) as output:
         for sources in chunks(config.input):
-            found = model.predict(sources, task=task, attention=not lines, tokens=config.tokens)
+            found = model.predict(sources, task=task, attention=mapped, tokens=config.tokens)
             for source, predictions in zip(sources, found):
                 output.write((predictions[0].text if lines else record(model, source, predictions)) + "\n")
             output.flush()
             if config.attention is not None:
-                results.draw_maps(model, sources, Path(config.attention), results.to_stderr, task=task, first=done + 1)
+                results.draw_maps(model, sources, found, Path(config.attention), results.to_stderr, first=done + 1)
             done += len(sources)
 
 

@@ -17,6 +17,7 @@ from seq2seq.runs import settle
 
 if TYPE_CHECKING:
     from seq2seq.data.readers import Reader
+    from seq2seq.tasks.generation import Prediction
     from seq2seq.trained import Model
     from seq2seq.training.logging import RunLog
     from seq2seq.training.validation import Validation
@@ -51,7 +52,7 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
         log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
         log.metrics(int(best.name), "test", seen.figures)
         sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
-        draw_maps(model, sources, folder / "attention", log.say)
+        draw_maps(model, sources, model.predict(sources, attention=True), folder / "attention", log.say)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
     pictures = [name for name in ("curves.png", "attention") if (folder / name).exists()]
     log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
@@ -60,16 +61,24 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
 def draw_maps(
     model: Model,
     sources: Sequence[str],
+    found: Sequence[Sequence[Prediction]],
     folder: Path,
     say: Callable[[str], None],
     *,
-    task: Any = None,
     first: int = 1,
 ) -> None:
-    """Draws where a model looks while it writes its best output for each source, ``1.png`` and so on."""
+    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on.
+
+    Args:
+        model: Which it was.
+        sources: What it read.
+        found: Its predictions for each, with attention; those without are passed over.
+        folder: For the pictures; made where there is one to draw.
+        say: Told of what cannot be drawn as it should be.
+        first: The number of the first source.
+    """
     from seq2seq.plots import draw_attention
 
-    found = model.predict(sources, task=task, attention=True)
     for number, (source, predictions) in enumerate(zip(sources, found), start=first):
         best = predictions[0]
         if best.attention is not None:

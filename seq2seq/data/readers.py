@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import Protocol
 
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
@@ -40,7 +39,7 @@ def read_lines(path: str | Path) -> Iterator[str]:
     Raises DataError for a file that is missing, unreadable, cut short or not UTF-8, naming the file and the line.
     """
     for number, line in enumerate(_raw_lines(path), start=1):
-        yield _decode(line, path, number)
+        yield decode_line(line, path, number)
 
 
 class ParallelText:
@@ -70,7 +69,7 @@ class ParallelText:
                     f"{self.src} has {counts[0]:,} lines but {self.tgt} has {counts[1]:,}: "
                     "parallel files need a line in each for every pair"
                 )
-            yield Example(_decode(src, self.src, number), _decode(tgt, self.tgt, number), f"{name}:{number}")
+            yield Example(decode_line(src, self.src, number), decode_line(tgt, self.tgt, number), f"{name}:{number}")
 
     def fingerprint(self) -> str:
         """A hash of the content of both files, and of the source's name, which messages about examples show."""
@@ -135,27 +134,28 @@ class Several:
 
 
 def _raw_lines(path: str | Path) -> Iterator[bytes]:
-    """The lines of a file as bytes, ends and byte order mark removed."""
+    """The lines of a file as they stand there; ``decode_line`` makes text of them."""
     if str(path) == "-":
-        yield from _without_ends(cast(BinaryIO, sys.stdin.buffer))
+        yield from sys.stdin.buffer
         return
     try:
         with Path(path).open("rb") as file:
             packed = file.peek(2)[:2] == _GZIP
-            yield from _without_ends(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file)
+            yield from gzip.GzipFile(fileobj=file) if packed else file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is a damaged or incomplete gzip file ({error}): fetch or compress it again") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _without_ends(file: BinaryIO | io.BufferedReader) -> Iterator[bytes]:
-    for number, line in enumerate(file):
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        yield line if number else line.removeprefix(_BOM)
+def decode_line(line: bytes, path: str | Path, number: int) -> str:
+    """The text of line ``number`` (from 1) of a file, without its end and without the first line's byte order mark.
 
-
-def _decode(line: bytes, path: str | Path, number: int) -> str:
+    Raises DataError where it is not UTF-8, naming the file (``-`` is standard input) and the line.
+    """
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    if number == 1:
+        line = line.removeprefix(_BOM)
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 
-from seq2seq.data.readers import read_lines
-from seq2seq.errors import DataError
+from seq2seq.data.readers import decode_line, read_lines
 
 MOST = 1024
 """Lines that are handed on at a time."""
@@ -50,23 +49,12 @@ def arriving(descriptor: int, most: int = MOST) -> Iterator[list[str]]:
             lines = b"".join([*kept, head]).split(b"\n")
             kept = []
             for start in range(0, len(lines), most):
-                yield [_text(line, number + i) for i, line in enumerate(lines[start : start + most], start=start + 1)]
+                yield [
+                    decode_line(line, "-", number + i)
+                    for i, line in enumerate(lines[start : start + most], start=start + 1)
+                ]
             number += len(lines)
         if tail:
             kept.append(tail)
     if kept:
-        yield [_text(b"".join(kept), number + 1)]
-
-
-def _text(line: bytes, number: int) -> str:
-    """A line as ``read_lines`` would give it."""
-    line = line.removesuffix(b"\r")
-    if number == 1:
-        line = line.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"standard input:{number} is not UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1} of "
-            "the line): convert it to UTF-8, for example with iconv"
-        ) from error
+        yield [decode_line(b"".join(kept), "-", number + 1)]
