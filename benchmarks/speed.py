@@ -1,19 +1,22 @@
-"""Training and decoding speed and peak memory at one fixed shape, beside the bare matrix products of that shape.
+"""Training and decoding speed and peak memory at one fixed shape, beside yardsticks measured in the same run.
 
     python benchmarks/speed.py --threads 1
-    python benchmarks/speed.py --threads 2 --precision bf16 --model runs/translate/latest --src test.de
+    python benchmarks/speed.py --threads 2 --model runs/translate/latest --src test.de --tgt test.en
 
 The shape: bidirectional LSTM encoder 2x256, LSTM decoder 512, embeddings 256, general attention, input feeding, 8,000
 joint pieces, about 4,096 target tokens a batch; one layer each, 12.7 M parameters. Sentences are random tokens with
 lengths like those of Multi30k (mean 14.5, standard deviation 4.5); an untrained model's outputs are held to the
-source's length. With --model, decoding is measured on that model and the lines of --src instead. Every figure comes
-from a process of its own, measurements alternate with the floor's, and medians are printed: read the ratios.
+source's length. With --model, decoding is measured on that model and the lines of --src instead, and --tgt adds BLEU.
+
+The yardstick of training is the bare matrix products of an update; that of decoding is the network as it was trained,
+in fp32, under the same search. Every row is a process of its own, which they take turns to work in; medians are
+printed, and ratios are what to read.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import resource
 import statistics
 import subprocess
@@ -122,34 +125,20 @@ def floor_products(batch: Any, dtype: Any) -> Callable[[], None]:
     return once
 
 
-def measure(name: str, precision: str, model: str | None, src: str | None, rounds: int) -> dict[str, float]:
-    """One figure, in this process."""
-    import torch
-
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    torch.manual_seed(0)
-    kind, _, detail = name.partition(":")
-    figures = {}
-    if kind in ("train", "memory"):
-        figures = _training(dtype, rounds, floor=kind == "train")
-    elif kind == "decode":
-        size, beam = map(int, detail.split(","))
-        figures = {"per_second": _decoding(size, beam, model, src)}
-    return {**figures, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-
-
-def _training(dtype: Any, rounds: int, *, floor: bool) -> dict[str, float]:
+def training(precision: str) -> Callable[[int], float]:
+    """Updates; gives target tokens per second."""
     import torch
 
     from seq2seq.nn.objective import CrossEntropy
     from seq2seq.types import Padded
 
+    torch.manual_seed(0)
     model, objective, data = network(), CrossEntropy(label_smoothing=0.1), batches()
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
 
     def update(batch: Any) -> None:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=dtype) if dtype != torch.float32 else nullcontext():
+        with torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext():
             bos = torch.full_like(batch.values[:, :1], 2)
             shifted = Padded(torch.cat([bos, batch.values[:, :-1]], 1), batch.lengths)
             outputs, real = model(batch, shifted).outputs, batch.mask
@@ -159,40 +148,56 @@ def _training(dtype: Any, rounds: int, *, floor: bool) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
-    update(data[0])
-    speeds, floors = [], []
-    for number in range(rounds):
+    def once(number: int) -> float:
         batch = data[number * 3 % len(data)]
-        real = int(batch.lengths.sum())
-        speeds.append(real / _seconds(lambda batch=batch: update(batch)))
-        if floor:  # its operands would count in the peak of memory
-            floors.append(real / _seconds(floor_products(batch, dtype)))
-    return {
-        "per_second": statistics.median(speeds),
-        "floor": statistics.median(floors or [0.0]),
-    }
+        return int(batch.lengths.sum()) / _seconds(lambda: update(batch))
+
+    return once
 
 
-def _decoding(size: int, beam: int, model: str | None, src: str | None) -> float:
+def floor(precision: str) -> Callable[[int], float]:
+    """The products of the same updates; gives target tokens per second."""
+    import torch
+
+    data, dtype = batches(), torch.bfloat16 if precision == "bf16" else torch.float32
+
+    def once(number: int) -> float:
+        batch = data[number * 3 % len(data)]
+        return int(batch.lengths.sum()) / _seconds(floor_products(batch, dtype))
+
+    return once
+
+
+def decoding(detail: str, model: str | None, src: str | None) -> Callable[[int], float]:
+    """Decodes some batches; gives sentences per second."""
     import torch
 
     import seq2seq
+    from seq2seq.models.inference import for_inference
     from seq2seq.search.beam import BeamSearch
     from seq2seq.search.greedy import Greedy
     from seq2seq.search.limits import Limits
     from seq2seq.search.scoring import GNMT
 
+    precision, size, beam = detail.split(",")
+    rows = int(size)
+    chosen = None if precision == "plain" else precision
+    if precision == "int8":
+        torch.set_float32_matmul_precision("highest")  # as predict does, where only small products are left to it
+    count = max(2 * rows, 48)
     if model is not None:
-        loaded = seq2seq.load(model)
-        lines = Path(str(src)).read_text(encoding="utf-8").splitlines()[: max(4 * size, 48)]
+        loaded = seq2seq.load(model, precision=chosen)
+        lines = Path(str(src)).read_text(encoding="utf-8").splitlines()[:count]
         encoded = sorted(loaded.fields.src.encode_all(lines), key=len)
-        data = [loaded.fields.src.collate(encoded[i : i + size]) for i in range(0, len(encoded), size)]
+        data = [loaded.fields.src.collate(encoded[i : i + rows]) for i in range(0, len(encoded), rows)]
         net, limits = loaded.network, Limits(max_ratio=2.0, max_extra=20)
     else:
-        net, limits, data = network().eval(), Limits(max_ratio=1.0, max_extra=0), batches(size)
+        torch.manual_seed(0)
+        net, limits, data = network().eval(), Limits(max_ratio=1.0, max_extra=0), batches(rows)
+        net = net if chosen is None else for_inference(net, chosen)
     search: Any = Greedy(limits=limits)
-    if beam > 1:
-        search = BeamSearch(limits=limits, beam_size=beam, length_penalty=GNMT(alpha=1.0))
+    if beam != "1":
+        search = BeamSearch(limits=limits, beam_size=int(beam), length_penalty=GNMT(alpha=1.0))
 
     def decode() -> None:
         for batch in data:
@@ -200,9 +205,18 @@ def _decoding(size: int, beam: int, model: str | None, src: str | None) -> float
                 step, state = net.begin(net.encode(batch))
                 search(step, state, bos_id=2, eos_id=3, src_lengths=batch.lengths)
 
-    count = sum(len(batch.lengths) for batch in data)
-    decode()
-    return count / statistics.median(_seconds(decode) for _ in range(3))
+    return lambda number: sum(len(batch.lengths) for batch in data) / _seconds(decode)
+
+
+def bleu(precision: str, model: str, src: str, tgt: str) -> float:
+    """Of the whole of --src in a precision, beam 5."""
+    import sacrebleu
+
+    import seq2seq
+
+    loaded = seq2seq.load(model, precision=precision)
+    outputs = loaded(Path(src).read_text(encoding="utf-8").splitlines(), beam_size=5)
+    return sacrebleu.corpus_bleu(outputs, [Path(tgt).read_text(encoding="utf-8").splitlines()]).score
 
 
 def _seconds(function: Callable[[], None]) -> float:
@@ -211,41 +225,95 @@ def _seconds(function: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
+class Row:
+    """A process that measures one thing when asked to.
+
+    Args:
+        name: What it measures: a function's name and what it takes.
+    """
+
+    def __init__(self, name: str) -> None:
+        command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._figures: list[float] = []
+
+    def turn(self) -> None:
+        """Measures once more; the first time is for warming up."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        self._figures.append(float(self._process.stdout.readline()))
+
+    def end(self) -> tuple[float, float]:
+        """The median, and the peak of the process's memory in MB."""
+        peak, _ = self._process.communicate()
+        return statistics.median(self._figures[1:]), float(peak)
+
+
+def together(names: list[str], rounds: int) -> dict[str, tuple[float, float]]:
+    """Median and peak memory of each, measured in turns."""
+    rows = {name: Row(name) for name in names}
+    for _ in range(rounds + 1):
+        for row in rows.values():
+            row.turn()
+    return {name: row.end() for name, row in rows.items()}
+
+
+def serve(name: str, given: argparse.Namespace) -> None:
+    """What a ``Row``'s process does."""
+    kind, _, detail = name.partition(":")
+    makers = {"train": training, "floor": floor, "decode": partial(decoding, model=given.model, src=given.src)}
+    measure = makers[kind](detail)
+    for number, _ in enumerate(sys.stdin):
+        print(measure(number), flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
 def main() -> None:
-    """Measures each figure in a process of its own and prints the table."""
+    """Measures and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of training")
     parser.add_argument("--matmul", choices=["highest", "high", "medium"], default="medium", help="of float32 products")
-    parser.add_argument("--rounds", type=int, default=9, help="updates measured")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each row has")
+    parser.add_argument("--only", choices=["training", "decoding"])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256], help="sentences decoded at once")
     parser.add_argument("--model", help="a trained model to decode with")
     parser.add_argument("--src", help="its source sentences, a text file")
+    parser.add_argument("--tgt", help="their references, for BLEU")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do
     if given.one:
         import torch
 
         torch.set_num_threads(given.threads)
         torch.set_float32_matmul_precision(given.matmul)
-        print(json.dumps(measure(given.one, given.precision, given.model, given.src, given.rounds)))
+        serve(given.one, given)
         return
-    print(f"{given.threads} thread(s), float32 products {given.matmul}, training in {given.precision}\n")
-    bare = _apart("import")["peak_mb"]
-    train = _apart("train")
-    ratio = train["per_second"] / train["floor"]
-    print(f"training   {train['per_second']:8,.0f} target tokens/s, {ratio:.0%} of", end=" ")
-    print(f"the bare matrix products' {train['floor']:,.0f}")
-    peak = _apart("memory")["peak_mb"]
-    print(f"           peak memory {peak:,.0f} MB, of which Python and torch {bare:,.0f} MB\n")
-    print(f"{'decoding':<10}{'batch 1':>12}{'batch 32':>12}{'batch 256':>12}   sentences/s (peak MB)")
+    print(f"{given.threads} thread(s), float32 products {given.matmul}\n")
+    if given.only != "decoding":
+        print(f"{'training':<10}{'target tokens/s':>16}{'bare products':>15}{'ratio':>8}{'peak MB':>9}")
+        for precision in ("fp32", "bf16"):
+            seen = together([f"train:{precision}", f"floor:{precision}"], given.rounds)
+            (speed, peak), (bare, _) = seen.values()
+            print(f"{precision:<10}{speed:16,.0f}{bare:15,.0f}{speed / bare:8.0%}{peak:9,.0f}", flush=True)
+    if given.only != "training":
+        decoding_table(given)
+
+
+def decoding_table(given: argparse.Namespace) -> None:
+    """Sentences per second by precision, search and batch."""
+    rows, sizes = ["plain", "fp32", "bf16", "int8"], given.batches
+    print(f"\n{'sentences/s (times plain, peak MB)':<36}" + "".join(f"batch {n}".rjust(22) for n in sizes))
     for label, beam in (("greedy", 1), ("beam 5", 5)):
-        cells = [_apart(f"decode:{size},{beam}") for size in (1, 32, 256)]
-        print(f"{label:<10}" + "".join(f"{c['per_second']:6.0f} ({c['peak_mb']:.0f})".rjust(12) for c in cells))
-
-
-def _apart(name: str) -> dict[str, float]:
-    command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+        columns = [together([f"decode:{row},{size},{beam}" for row in rows], given.rounds) for size in sizes]
+        for row, cells in zip(rows, zip(*(column.values() for column in columns))):
+            plain = [next(iter(column.values()))[0] for column in columns]
+            told = [f"{speed:.0f} ({speed / p:.2f}, {peak:.0f})" for (speed, peak), p in zip(cells, plain)]
+            print(f"{label}, {row}".ljust(36) + "".join(text.rjust(22) for text in told), flush=True)
+    if given.model and given.src and given.tgt:
+        scores = {row: bleu(row, given.model, given.src, given.tgt) for row in rows[1:]}
+        print("\nBLEU, beam 5: " + ", ".join(f"{row} {score:.2f}" for row, score in scores.items()))
 
 
 if __name__ == "__main__":

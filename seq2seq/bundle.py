@@ -5,7 +5,9 @@
     fields/               how to build the fields, with tokenizer models and vocabularies
     run.yaml              the whole configuration of the run, for the record
     weights.safetensors   the weights
+    task/                 what the task learned of the training data, for most nothing
     metrics.json          what the validation found
+    shortlist.safetensors  target tokens that go with each source token, if ``seq2seq.shortlist`` was run
 
 Loading runs no code that a bundle names: classes outside ``seq2seq`` are refused unless the user trusts their module,
 and nothing is unpickled.
@@ -25,12 +27,16 @@ from torch import nn
 
 from seq2seq import __version__
 from seq2seq.data.fields import Fields
+from seq2seq.data.storage import write_atomically
 from seq2seq.errors import BundleError, UserError
+from seq2seq.models.inference import for_inference
+from seq2seq.models.shortlist import Shortlist
 from seq2seq.objects import build
 from seq2seq.trained import Model
 
 FORMAT = 1
 MARK, CONFIG, RUN, FIELDS, WEIGHTS = "bundle.json", "config.yaml", "run.yaml", "fields", "weights.safetensors"
+SHORTLIST, TASK = "shortlist.safetensors", "task"
 
 
 def save(folder: Path, *, network: nn.Module, fields: Fields, model: dict, task: dict, run: dict) -> None:
@@ -47,18 +53,56 @@ def save(folder: Path, *, network: nn.Module, fields: Fields, model: dict, task:
     from safetensors.torch import save_model
 
     save_fields(folder / FIELDS, fields)
-    _dump(folder / CONFIG, {"model": model, "task": task})
+    _dump(folder / CONFIG, {"model": _settled(model, network), "task": task})
     _dump(folder / RUN, run)
     save_model(network, str(folder / WEIGHTS))
     _mark(folder)
 
 
+def _settled(node: dict[str, Any], module: nn.Module) -> dict[str, Any]:
+    """A module's configuration, less what it was told by files that the weights have taken the place of."""
+    parts = {key: getattr(module, key, None) for key, value in node.items() if isinstance(value, dict)}
+    inner = {key: _settled(node[key], part) for key, part in parts.items() if isinstance(part, nn.Module)}
+    return {**node, **inner, **getattr(module, "settled", {})}
+
+
 def _mark(folder: Path) -> None:
     """Writes ``bundle.json``, with the size of every file, by which one that was cut short is known."""
     names = [CONFIG, WEIGHTS, *(f"{FIELDS}/{path.name}" for path in sorted((folder / FIELDS).iterdir()))]
+    if (folder / SHORTLIST).exists():
+        names.append(SHORTLIST)
     sizes = {name: (folder / name).stat().st_size for name in names}
     mark = {"format": FORMAT, "version": __version__, "files": sizes}
-    (folder / MARK).write_text(json.dumps(mark, indent=1), encoding="utf-8")
+    write_atomically(folder / MARK, json.dumps(mark, indent=1).encode())
+
+
+def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
+    """Puts a shortlist into a bundle, instead of one that is there."""
+    from safetensors.torch import save
+
+    (folder / SHORTLIST).unlink(missing_ok=True)
+    _mark(folder)  # so that the old size is not expected of the new file
+    write_atomically(folder / SHORTLIST, save({"always": shortlist.always.int(), "likely": shortlist.likely.int()}))
+    _mark(folder)
+
+
+def load_shortlist(folder: Path, fields: Fields) -> Shortlist:
+    """The shortlist that ``save_shortlist`` put into a bundle."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / SHORTLIST
+    if not path.is_file():
+        raise BundleError(f"{folder}: has no shortlist; make it by python -m seq2seq.shortlist model={folder}")
+    try:
+        parts = load_file(path)
+        shortlist = Shortlist(parts["always"].long(), parts["likely"].long(), fields.tgt.size)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BundleError(f"{path}: damaged ({_flat(error)}); make it anew by python -m seq2seq.shortlist") from error
+    largest = max(int(shortlist.always.max()), int(shortlist.likely.max()))
+    if len(shortlist.likely) != fields.src.size or largest >= fields.tgt.size:
+        raise BundleError(f"{path}: belongs to other vocabularies; make it anew by python -m seq2seq.shortlist")
+    return shortlist
 
 
 def save_fields(folder: Path, fields: Fields) -> None:
@@ -93,15 +137,26 @@ def find(path: str | Path) -> Path:
     raise BundleError(f"{path}: {what}; give a run such as runs/translate/latest, or one of its checkpoints")
 
 
-def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] | None = ()) -> Model:
+def load(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    precision: str | None = None,
+    shortlist: bool = False,
+    trust: Sequence[str] | None = (),
+) -> Model:
     """A trained model to call.
 
     Args:
         path: A bundle, or a run (its best checkpoint is taken).
         device: Where it computes.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``int8``, for a model that is only used; see
+            ``models.inference.for_inference``. None leaves the network as it was trained, to go on with it.
+        shortlist: Write outputs with tokens of the bundle's shortlist only, which is faster; see ``models.shortlist``.
         trust: Modules outside ``seq2seq`` that the bundle may name classes of; None for all, where it is one's own.
 
     Raises:
+        ConfigError: This machine cannot compute in the precision.
         BundleError: The folder is incomplete, from a newer version, does not fit together, or names code that is not
             trusted.
     """
@@ -111,7 +166,9 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] | None =
         fields = load_fields(folder / FIELDS, trust)
         network = build(config["model"], at="model", trusted=trust)
         fill(network, folder)
-        model = Model(network.to(device).eval(), fields, config, folder, trust)
+        network = network.to(device).eval().requires_grad_(precision is None)
+        listed = load_shortlist(folder, fields) if shortlist else None
+        model = Model(network, fields, config, folder, trust, listed)
         model.task()  # so that whatever is wrong with it is told now
     except BundleError:
         raise
@@ -119,6 +176,8 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] | None =
         raise BundleError(f"{folder}: {error}") from error
     except (TypeError, AttributeError, KeyError, IndexError) as error:  # YAML that is whole, but describes no model
         raise BundleError(f"{folder / CONFIG}: describes no model ({type(error).__name__}: {error})") from error
+    if precision is not None:
+        for_inference(model.network, precision, listed=shortlist)
     return model
 
 

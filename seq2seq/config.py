@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,9 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors itself, on many lines
-    with _one_line(full, name):
+    # What is wrong before the entry begins, every process that torchrun starts finds: one of a machine tells.
+    quiet = os.environ.get("LOCAL_RANK", "0") != "0"
+    with _one_line(full, name, quiet=quiet):
         folders = recipe_folders(sys.argv)
         sys.argv[1:] = [f"++{a}" if a.partition(".")[0] in open_sections else a for a in sys.argv[1:]]
         if folders and name == "train" and not any("hydra.searchpath" in argument for argument in sys.argv):
@@ -59,8 +62,10 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
         def composed(config: Any) -> None:
             nonlocal begun
             begun = True
-            with _one_line(full, name):  # here too, before Hydra adds lines of its own
+            # Here too, before Hydra adds lines of its own.
+            with _one_line(full, name, quiet=quiet):
                 _check_recipe(config, name)
+            with _one_line(full, name):
                 entry(config)
 
         directory, file = (CONF / name).parent, Path(name).name
@@ -205,7 +210,7 @@ def _composed(name: str, chosen: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_line(full: bool, name: str) -> Iterator[None]:
+def _one_line(full: bool, name: str, *, quiet: bool = False) -> Iterator[None]:
     """Ends the process with one line where a user made a mistake: our errors, Hydra's and YAML's."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -221,7 +226,10 @@ def _one_line(full: bool, name: str) -> Iterator[None]:
     except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
         if full:
             raise
-        print(f"error: {' '.join(_told(error, name).split())}", file=sys.stderr)
+        if quiet:
+            time.sleep(5)  # torchrun ends all as soon as one has ended, and the one that tells must come to it
+        else:
+            print(f"error: {' '.join(_told(error, name).split())}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -11,29 +11,32 @@ from seq2seq.predict import SEARCH, opened
 
 if TYPE_CHECKING:
     from seq2seq.data.readers import Reader
+    from seq2seq.metrics.references import References
     from seq2seq.trained import Model
 
 
 def main(config: Any) -> None:
     """Decodes a part of the data, or files, and prints figures; see ``conf/use/evaluate.yaml``."""
     from seq2seq import results
-    from seq2seq.errors import ConfigError, DataError, nearest
-    from seq2seq.metrics.text import METRICS
+    from seq2seq.errors import DataError
+    from seq2seq.tasks.metrics import kindred, metrics_of
 
-    for name in config.metrics:
-        if name not in METRICS:
-            raise ConfigError(f"no metric is called {name}: {nearest(name, METRICS)}")
+    metrics = metrics_of(config.metrics or [])
     model = results.open_model(config)
     reader = chosen(config, model)
-    options = {name: config[name] for name in SEARCH}
-    seen = results.evaluate(model, reader, task=model.task(**options), say=results.to_stderr)
+    task = model.task(**{name: config[name] for name in SEARCH})
+    metrics = metrics or kindred(task.metrics)
+    # Each is computed once, below, with what it depends on.
+    task.metrics = []
+    seen = results.evaluate(model, reader, task=task, say=results.to_stderr)
     outputs = [best[0].text for best in seen.predictions]
-    references = [example.tgt for example in reader]
+    examples = list(reader)
+    references = [example.tgt for example in examples]
     for name in ("nll", "perplexity", "accuracy"):
-        print(f"{name:<12}{seen.figures[name]:10.4f}")
-    for name in config.metrics:
-        score = METRICS[name](outputs, references)
-        print(f"{name:<12}{score.value:10.2f}  {score.signature}", flush=True)
+        print(f"{name:<18}{seen.figures[name]:10.4f}")
+    for metric in metrics:
+        score = metric(outputs, examples)
+        print(f"{metric.name:<18}{score.value:10.2f}  {score.signature}", flush=True)
     if config.output is not None:
         with opened(config.output) as file:
             file.writelines(output + "\n" for output in outputs)
@@ -41,7 +44,8 @@ def main(config: Any) -> None:
         lines = baseline(config, model, reader)
         if len(lines) != len(outputs):
             raise DataError(f"{config.baseline} has {len(lines):,} lines, but there are {len(outputs):,} references")
-        compare(config, {f"baseline ({config.baseline})": lines, config.model: outputs}, references)
+        names = [metric.name for metric in metrics if metric.name in ("bleu", "chrf", "ter")]
+        compare(config, {f"baseline ({config.baseline})": lines, config.model: outputs}, references, names)
 
 
 def chosen(config: Any, model: Model) -> Reader:
@@ -64,16 +68,16 @@ def baseline(config: Any, model: Model, reader: Reader) -> list[str]:
 
     if not Path(config.baseline).is_dir():
         return list(read_lines(config.baseline))
-    other = bundle.load(config.baseline, device=str(model.device), trust=config.trust)
+    other = bundle.load(config.baseline, device=str(model.device), precision=config.precision, trust=config.trust)
     task = other.task(**{name: config[name] for name in SEARCH})
     return [best[0].text for best in results.evaluate(other, reader, task=task, say=results.to_stderr).predictions]
 
 
-def compare(config: Any, systems: dict[str, list[str]], references: Sequence[str]) -> None:
-    """Prints the paired bootstrap of two systems, the first of which is the baseline."""
+def compare(config: Any, systems: dict[str, list[str]], references: References, names: Sequence[str]) -> None:
+    """Prints the paired bootstrap of two systems by sacrebleu's metrics, the first system being the baseline."""
     from seq2seq.metrics.text import paired_bootstrap
 
-    names = [name for name in config.metrics if name in ("bleu", "chrf", "ter")]
+    names = names or ["bleu"]
     print(f"\npaired bootstrap, {config.samples} samples")
     for row in paired_bootstrap(systems, references, names=names, samples=config.samples):
         p_value = "" if row.p_value is None else f"  p = {row.p_value:.4f}"

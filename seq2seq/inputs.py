@@ -28,20 +28,45 @@ def open_fields(config: DictConfig, folder: Path, say: Callable[[str], None]) ->
     tokenizer = config.tokenizer
     learners = {side: build(tokenizer[side], at=f"tokenizer.{side}") for side in ("src", "tgt")}
     reader = build(config.data.train, at="data.train")
-    fields = learn_fields(reader, **learners, joint=tokenizer.joint, nfc=tokenizer.nfc)
+    source = build(config.source, at="source") if config.source else None
+    options = {name: tokenizer[name] for name in ("joint", "nfc", "lower")}
+    fields = learn_fields(reader, **learners, **options, source=source)
     aside = folder / f".{bundle.FIELDS}.part"
     bundle.save_fields(aside, fields)
     aside.rename(folder / bundle.FIELDS)
-    say(f"vocabularies: {fields.src.size:,} for the source, {fields.tgt.size:,} for the target")
+    texts = {"source": fields.src, "target": fields.tgt} if source is None else {"target": fields.tgt}
+    say(f"vocabularies: {', '.join(f'{field.size:,} for the {side}' for side, field in texts.items())}")
     return fields
+
+
+def remembered(config: DictConfig, network: Any, fields: Fields, say: Callable[[str], None]) -> Fields:
+    """The fields to train with: where the encoder has a part that never learns, one that keeps what that part gives."""
+    from seq2seq.data.feature_cache import CachedImages
+    from seq2seq.data.images import ImageField
+
+    encoder = network.encoder
+    if not (config.keep_features and isinstance(fields.src, ImageField) and getattr(encoder, "cacheable", False)):
+        return fields
+    device = next(network.parameters()).device
+    images = CachedImages(
+        images=fields.src,
+        extract=lambda pictures: encoder.eval().features(pictures.to(device)),
+        fingerprint=encoder.fingerprint(),
+        cache=Path(config.cache),
+        say=say,
+    )
+    return fields._replace(src=images)
 
 
 def open_data(config: DictConfig, part: str, fields: Fields, say: Callable[[str], None]) -> Dataset:
     """One part of the data, encoded; only the training part is filtered."""
     from seq2seq.data.datasets import open_dataset
+    from seq2seq.data.feature_cache import CachedImages
 
     reader = build(config.data[part], at=f"data.{part}")
     filters = build(config.data.filters, at="data.filters") if part == "train" else None
+    if isinstance(fields.src, CachedImages):  # also where the corpus was encoded for another network
+        fields.src.prepare([example.src for example in reader], say)
     return open_dataset(reader, fields, Path(config.cache), filters=filters, name=part, say=say)
 
 

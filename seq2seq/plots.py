@@ -26,10 +26,16 @@ from seq2seq.errors import DataError
 PANELS = {
     "loss": ("loss",),
     "perplexity": ("perplexity",),
-    "scores": ("bleu", "chrf", "ter"),
+    "scores": ("bleu", "chrf", "ter", "bleu4", "rouge_l", "cider_d", "truth"),
     "learning rate": ("lr",),
     "target tokens per second": ("tokens_per_second",),
 }
+LOOKS_IN_A_ROW = 6
+"""Pictures beside each other in the maps of a caption."""
+FLAT = 3
+"""How many times the mean weight full light stands for at least."""
+DARK = 0.75
+"""How much of the light is taken from where a decoder did not look."""
 LONGEST_LABEL = 24
 """Characters of a piece's label; what is longer ends with an ellipsis."""
 
@@ -60,7 +66,7 @@ def draw_curves(metrics_jsonl: Path, target: Path) -> None:
             axes.set_xlabel("update")
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.grid(alpha=0.3)
-            axes.legend(frameon=False, fontsize=9)
+            axes.legend(frameon=False, fontsize=9, loc="upper left")  # "best" takes long, and warns
         _save(figure, target)
 
 
@@ -117,6 +123,57 @@ def draw_attention(
             wide = any(unicodedata.east_asian_width(character) in "WF" for character in heading)
             letters = (6 if wide else 12) * (width + 2.0)  # six or twelve to the inch
             figure.suptitle("\n".join(textwrap.wrap(heading, int(letters))), fontsize=10)
+        _save(figure, target)
+
+
+def draw_looks(
+    attention: Any,
+    picture: Any,
+    pieces: Sequence[str],
+    target: Path,
+    title: str = "",
+    say: Callable[[str], None] = print,
+) -> None:
+    """Draws where in a picture the decoder looked, as a PNG: the picture once for each piece that it wrote, lit by the
+    attention (Xu et al. 2015, figure 3).
+
+    Args:
+        attention: [T, S] weights of the cells of a square grid over the picture, row by row.
+        picture: [H, W, 3] of bytes.
+        pieces: the T pieces that were written.
+        target: the PNG to write.
+        title: what stands above, in any script.
+        say: told, in a line, of characters that cannot be drawn as they should be.
+    """
+    weights = np.asarray(attention, dtype=np.float64)
+    side = math.isqrt(weights.shape[1]) if weights.ndim == 2 else 0
+    if weights.shape != (len(pieces), side * side) or weights.size == 0:
+        raise ValueError(
+            f"attention has the shape {list(weights.shape)}; expected [{len(pieces)}, S], a row for each piece, at "
+            "least one, and S the cells of a square grid"
+        )
+    text = "".join((*pieces, title))
+    families, missing = _families(set(text))
+    for line in _complaints(missing, text):
+        say(f"{target.name}: {line}")
+    height, width = np.shape(picture)[:2]
+    columns = min(len(pieces) + 1, LOOKS_IN_A_ROW)
+    rows = math.ceil((len(pieces) + 1) / columns)
+    with _style(families):
+        figure = _figure(1.7 * columns, 2.0 * rows + 0.5)
+        for number in range(len(pieces) + 1):
+            axes = figure.add_subplot(rows, columns, number + 1)
+            axes.set_axis_off()
+            axes.imshow(picture)
+            if number:
+                looks = weights[number - 1]
+                # All is dark in a map that is as flat as that of no attention at all, whatever its highest cell.
+                light = (looks / max(looks.max(), FLAT / looks.size)).reshape(side, side)
+                shade = np.dstack([np.zeros((side, side, 3)), DARK * (1 - light)])
+                axes.imshow(shade, interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+                axes.set_title(_shorten(_spell_out(pieces[number - 1], missing)), fontsize=11)
+        if title:
+            figure.suptitle("\n".join(textwrap.wrap(_spell_out(title, missing), 16 * columns)), fontsize=11)
         _save(figure, target)
 
 

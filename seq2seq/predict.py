@@ -2,76 +2,88 @@
 
 from __future__ import annotations
 
-import json
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from seq2seq.config import run
+from seq2seq.config import run, unresolved
+from seq2seq.decoding import SEARCH as SEARCH
+from seq2seq.decoding import is_plain
 
-if TYPE_CHECKING:
-    from seq2seq.tasks.generation import Prediction
-
-SEARCH = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
+IRRELEVANT = ("model", "trust", "device", "threads", "matmul_precision", "input", "output", "tokens", "workers")
+"""Options by which no output becomes another one, beyond rounding, and those that name files"""
 
 
 def main(config: Any) -> None:
-    """Reads sources and writes outputs, batch by batch; see ``conf/use/predict.yaml``."""
-    from seq2seq import results
-    from seq2seq.data.streams import chunks
+    """Reads sources and writes outputs, chunk by chunk; see ``conf/use/predict.yaml``."""
+    from seq2seq.data.streams import MOST
     from seq2seq.errors import ConfigError
+    from seq2seq.workers import wanted
 
-    lines = not str(config.output).endswith(".jsonl")
-    if lines and config.n_best != 1:
+    if is_plain(config) and config.n_best != 1:
         raise ConfigError(f"n_best={config.n_best} needs output=FILE.jsonl: a text file has one line for each source")
-    model = results.open_model(config)
-    task = model.task(n_best=config.n_best, **{name: config[name] for name in SEARCH})
-    mapped = not lines or config.attention is not None
-    done = 0
-    with opened(config.output) as output:
-        for sources in chunks(config.input):
-            found = model.predict(sources, task=task, attention=mapped, tokens=config.tokens)
-            for source, predictions in zip(sources, found):
-                output.write((predictions[0].text if lines else record(model, source, predictions)) + "\n")
+    if not isinstance(config.tokens, int) or config.tokens < 1:
+        raise ConfigError(f"tokens={config.tokens}: expected a whole number of 1 or more")
+    count = wanted(config)
+    from seq2seq import bundle
+
+    listed = bundle.load_fields(bundle.find(config.model) / bundle.FIELDS, config.trust).src.listed(config.input)
+    most = max(MOST, config.tokens // 4)  # some full batches, whatever their size
+    source, target = Path(config.input), Path(config.output)
+    if listed is None and source.is_file() and (target.is_file() or (config.output != "-" and not target.exists())):
+        in_parts(config, source, target, count, most)
+    elif "RANK" in os.environ and os.environ.get("WORLD_SIZE") != "1":
+        raise ConfigError("several processes by torchrun need input=FILE and output=FILE, on a disk that all see")
+    else:
+        as_it_comes(config, listed, count, most)
+
+
+def as_it_comes(config: Any, listed: list[str] | None, count: int, most: int) -> None:
+    """From wherever to wherever, each chunk as soon as it is done. ``listed``: the sources, where no text has them."""
+    from seq2seq.data import streams
+    from seq2seq.workers import decoded
+
+    chunks = streams.chunks(config.input, most) if listed is None else streams.in_chunks(listed, most)
+    live = listed is None and streams.is_live(config.input)
+    found = decoded(config, chunks, count=count, most=most, live=live)
+    with closing(found), opened(config.output) as output:
+        for _, text in found:
+            output.write(text)
             output.flush()
-            if config.attention is not None:
-                results.draw_maps(model, sources, found, Path(config.attention), results.to_stderr, first=done + 1)
-            done += len(sources)
 
 
-def record(model: Any, source: str, predictions: list[Prediction]) -> str:
-    """A source and its n-best outputs as one line of JSON."""
-    hypotheses = [
-        {
-            "text": prediction.text,
-            "score": prediction.score,
-            "log_prob": prediction.log_prob,
-            "tokens": prediction.pieces,
-            "attention": None if prediction.attention is None else _rounded(prediction.attention.tolist()),
-        }
-        for prediction in predictions
-    ]
-    pieces = model.fields.src.pieces(model.fields.src.encode(source))
-    return json.dumps({"source": source, "tokens": pieces, "hypotheses": hypotheses}, ensure_ascii=False)
+def in_parts(config: Any, source: Path, target: Path, count: int, most: int) -> None:
+    """From a file to a file, beside any number of other processes, and from where an earlier one ended."""
+    from seq2seq import bundle, results
+    from seq2seq.parts import Parts, stamp
+    from seq2seq.workers import decoded
 
-
-def _rounded(rows: list[list[float]]) -> list[list[float]]:
-    return [[round(weight, 4) for weight in row] for row in rows]
+    options = {name: value for name, value in unresolved(config).items() if name not in IRRELEVANT}
+    belongs = {"model": stamp(bundle.find(config.model) / bundle.WEIGHTS), "input": stamp(source), **options}
+    with Parts(output=target, source=source, belongs=belongs, lines=most) as parts:
+        if parts.found and os.environ.get("RANK", "0") == "0":
+            results.to_stderr(f"{parts.folder}: going on beside the {parts.found:,} parts that are there")
+        with closing(decoded(config, parts.claim(), count=count, most=parts.lines, live=False)) as found:
+            for chunk, text in found:
+                parts.add(chunk, text)
+        if (left := parts.join()) and "RANK" not in os.environ:
+            results.to_stderr(f"{parts.folder}: others work on {left:,} parts; the last of them to end writes {target}")
 
 
 @contextmanager
 def opened(path: str) -> Iterator[TextIO]:
     """Standard output for ``-``; else a file that is written aside and has its name once it is whole."""
-    import sys
-
     from seq2seq.errors import DataError
 
     if path == "-":
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    aside = Path(f"{path}.part")
+    special = Path(path).exists() and not Path(path).is_file()  # /dev/null must not be replaced
+    aside = Path(path if special else f"{path}.part")
     try:
         aside.parent.mkdir(parents=True, exist_ok=True)
         file = aside.open("w", encoding="utf-8", newline="\n")
@@ -79,7 +91,8 @@ def opened(path: str) -> Iterator[TextIO]:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     with file:
         yield file
-    aside.replace(path)
+    if not special:
+        aside.replace(path)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seq2seq import bundle
 from seq2seq.config import build
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.models.inference import resolved
 from seq2seq.runs import settle
 
 if TYPE_CHECKING:
+    from seq2seq.data.batching import Batching
     from seq2seq.data.readers import Reader
     from seq2seq.tasks.generation import Prediction
     from seq2seq.trained import Model
@@ -25,18 +29,31 @@ if TYPE_CHECKING:
 
 def open_model(config: DictConfig) -> Model:
     """The trained model that a command was given, on the device that it was asked for."""
-    return bundle.load(config.model, device=str(settle(config)), trust=config.trust)
+    import torch
+
+    device = settle(config, local_rank=int(os.environ.get("LOCAL_RANK", "0")))
+    if config.matmul_precision is None and resolved(config.precision, device) == "int8":
+        torch.set_float32_matmul_precision("highest")  # only the small ones of attention are left
+    shortlist = config.get("shortlist") or False
+    if not isinstance(shortlist, bool):
+        raise ConfigError(f"shortlist={shortlist}: expected true or false")
+    options = {"precision": config.precision, "shortlist": shortlist, "trust": config.trust}
+    return bundle.load(config.model, device=str(device), **options)
 
 
 def evaluate(model: Model, reader: Reader, *, task: Any = None, say: Callable[[str], None]) -> Validation:
     """What a model is worth on the pairs of a reader, by the path that validation takes in training."""
-    from seq2seq.data.batching import Batching
     from seq2seq.data.datasets import open_dataset
     from seq2seq.training.validation import validate
 
     with tempfile.TemporaryDirectory() as cache:
         data = open_dataset(reader, model.fields, Path(cache), filters=None, name="pairs", say=say)
-        return validate(model.network, task or model.task(), data, Batching(tokens=4096), say=say)
+        return validate(model.network, task or model.task(), data, batching(model), say=say)
+
+
+def batching(model: Model) -> Batching:
+    """How many examples are put to a model at a time: as in its training."""
+    return build(OmegaConf.load(model.folder / bundle.RUN).trainer.batching, at="trainer.batching", trusted=model.trust)
 
 
 def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
@@ -47,12 +64,16 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
     model = bundle.load(best, trust=None)  # it names what this very process was told to build it from
     if config.data.test is not None:
         reader = build(config.data.test, at="data.test")
-        with log.aside("testing"):
-            seen = evaluate(model, reader, say=log.say)
-        log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
-        log.metrics(int(best.name), "test", seen.figures)
-        sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
-        draw_maps(model, sources, model.predict(sources, attention=True), folder / "attention", log.say)
+        try:
+            with log.aside("testing"):
+                seen = evaluate(model, reader, say=log.say)
+        except DataError as error:  # what was trained is there all the same
+            log.say(f"no test: {error}")
+        else:
+            log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
+            log.metrics(int(best.name), "test", seen.figures)
+            sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
+            draw_maps(model, sources, model.predict(sources, attention=True), folder / "attention", log.say)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
     pictures = [name for name in ("curves.png", "attention") if (folder / name).exists()]
     log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
@@ -77,15 +98,18 @@ def draw_maps(
         say: Told of what cannot be drawn as it should be.
         first: The number of the first source.
     """
-    from seq2seq.plots import draw_attention
+    from seq2seq.plots import draw_attention, draw_looks
 
     for number, (source, predictions) in enumerate(zip(sources, found), start=first):
         best = predictions[0]
         if best.attention is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            field: Any = model.fields.src
-            src_pieces = field.pieces(field.encode(source))
-            draw_attention(best.attention, src_pieces, best.pieces, folder / f"{number}.png", say=say)
+            field, target = model.fields.src, folder / f"{number}.png"
+            picture = field.view(source)
+            if picture is not None:
+                draw_looks(best.attention, picture, best.pieces, target, title=best.text, say=say)
+            else:
+                draw_attention(best.attention, field.pieces(field.encode(source)), best.pieces, target, say=say)
 
 
 def to_stderr(text: str) -> None:

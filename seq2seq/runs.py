@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +21,9 @@ from seq2seq.training.checkpoint import Checkpoints, point
 if TYPE_CHECKING:
     import torch
 
+    from seq2seq.data.datasets import Dataset
     from seq2seq.data.fields import Fields
+    from seq2seq.training.distributed import Processes
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("highest", "high", "medium")
@@ -34,30 +37,82 @@ def open_run(config: DictConfig) -> tuple[DictConfig, Path]:
         raise ConfigError("choose a recipe, as in recipe=translate (or go on with a run: resume=runs/translate/latest)")
     for part in ("data", "tokenizer", "optimizer", "schedule", "trainer"):
         plain(config[part], at=part)  # what is missing is told before anything is made
-    folder = Path(config.run)
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise TrainingError(
-            f"{folder} exists already: go on with it by resume={folder}, or choose another by run=…"
-        ) from error
-    except OSError as error:
-        raise TrainingError(f"{folder}: cannot be made ({error.strerror})") from error
+    begun = _begun_with(config)
+    folder = _made(Path(config.run), named=any(text.startswith("run=") for text in overrides()))
+    if begun is not None:
+        shutil.copytree(begun / bundle.FIELDS, folder / bundle.FIELDS)
     config.run, config.name = str(folder), str(config.name)  # what depends on the moment is settled now
     (folder / bundle.RUN).write_text(OmegaConf.to_yaml(_stored(config)), encoding="utf-8")
     return config, folder
 
 
+def _begun_with(config: DictConfig) -> Path | None:
+    """The bundle that a run begins with, if any, whose model then is the run's own."""
+    if config.init == "":
+        raise ConfigError("init is not set: this recipe goes on from trained weights; give init=runs/…/latest")
+    if config.init is None:
+        return None
+    for text in overrides():
+        if text.partition("=")[0].split(".")[0] in ("model", "source", "tokenizer", "vectors"):
+            raise ConfigError(
+                f"{text}: a run that begins with another's weights has its model and fields: leave it out"
+            )
+    folder = bundle.find(config.init)
+    config.model = OmegaConf.create(bundle.read_config(folder)["model"])
+    return folder
+
+
+def fill(config: DictConfig, network: torch.nn.Module, folder: Path) -> None:
+    """Gives a network the weights that its run begins with; one that has checkpoints has weights of its own."""
+    if config.get("init") is not None and not (folder / "checkpoints").exists():
+        bundle.fill(network, bundle.find(config.init))
+
+
+def instruct(task: Any, data: Dataset, folder: Path) -> None:
+    """Shows a task the training data, where it asks for more of them than batches; what it learns goes with the run."""
+    if isinstance(task, Instructed):
+        task.learn(data, folder / bundle.TASK)
+
+
+@runtime_checkable
+class Instructed(Protocol):
+    """A task that has to know the training data before its first loss."""
+
+    def learn(self, data: Dataset, folder: Path) -> None:
+        """Learns what it has to know, or finds it in the folder, where it puts what is to be kept."""
+        ...
+
+
+def _made(folder: Path, *, named: bool) -> Path:
+    """Makes a new folder. Where the user has not named it, a number is added to the name of one that exists: runs that
+    begin in the same second, as those of a sweep do, keep apart."""
+    for number in itertools.count(2):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            if named:
+                raise TrainingError(
+                    f"{folder} exists already: go on with it by resume={folder}, or choose another by run=…"
+                ) from error
+            folder = folder.with_name(f"{folder.name.partition('.')[0]}.{number}")
+        except OSError as error:
+            raise TrainingError(f"{folder}: cannot be made ({error.strerror})") from error
+        else:
+            break
+    return folder
+
+
 @contextmanager
-def beginning(folder: Path) -> Iterator[None]:
+def beginning(folder: Path, processes: Processes) -> Iterator[None]:
     """Within it, a run is prepared. A mistake in that leaves no folder behind, and a run that begins is the latest."""
     try:
         yield
     except UserError:
-        if not (folder / "checkpoints").exists():
+        if processes.first and not (folder / "checkpoints").exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    point(folder.parent / "latest", folder)
+    if processes.first:
+        point(folder.parent / "latest", folder)
 
 
 def _resumed(path: Path) -> tuple[DictConfig, Path]:
@@ -82,26 +137,38 @@ def _stored(config: DictConfig) -> DictConfig:
     return OmegaConf.create(kept)
 
 
-def settle(config: DictConfig) -> torch.device:
-    """Sets what a whole process shares (threads, precision, seeds) and says where to compute."""
+def settle(config: DictConfig, *, local_rank: int = 0) -> torch.device:
+    """Sets what a whole process shares (threads, precision, seeds) and says where to compute.
+
+    Args:
+        config: Of any command.
+        local_rank: Which of its machine's processes this is: each has a GPU to itself.
+    """
     import torch
 
     for name, known in (("device", DEVICES), ("matmul_precision", PRECISIONS)):
-        if config[name] not in known:
+        if config[name] is not None and config[name] not in known:
             raise ConfigError(f"{name}={config[name]}: {nearest(str(config[name]), known)}")
     if config.threads is not None:
         if not isinstance(config.threads, int) or config.threads < 1:
             raise ConfigError(f"threads={config.threads}: expected a whole number of 1 or more, or null for all cores")
         torch.set_num_threads(config.threads)
-    torch.set_float32_matmul_precision(config.matmul_precision)
+    torch.set_float32_matmul_precision(config.matmul_precision or "medium")
     if config.get("seed") is not None:
         random.seed(config.seed)
         np.random.seed(config.seed)
         torch.manual_seed(config.seed)
-    cuda = torch.cuda.is_available()
-    if config.device == "cuda" and not cuda:
+    if config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    devices = torch.cuda.device_count()
+    if not devices:
         raise ConfigError("device=cuda: torch sees no CUDA device here; use device=cpu")
-    return torch.device("cuda" if cuda and config.device in ("auto", "cuda") else "cpu")
+    if local_rank >= devices:
+        raise ConfigError(
+            f"{local_rank + 1} or more processes where torch sees {devices} CUDA device(s), and each needs its own: "
+            f"give torchrun --nproc-per-node {devices}, or train with device=cpu"
+        )
+    return torch.device("cuda", local_rank)
 
 
 def writer(
@@ -112,6 +179,9 @@ def writer(
 
     def write(folder: Path) -> None:
         bundle.save(folder, network=network, fields=fields, model=model, task=task, run=run)
+        learned = Path(config.run) / bundle.TASK
+        if learned.is_dir():
+            shutil.copytree(learned, folder / bundle.TASK)
 
     return write
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from seq2seq.data.fields import Fields
 from seq2seq.errors import UserError
+from seq2seq.models.shortlist import Shortlist
 from seq2seq.objects import build
 from seq2seq.tasks.generation import Prediction
 from seq2seq.types import Batch
@@ -19,7 +19,7 @@ _SCORING = "seq2seq.search.scoring."
 
 
 class Model:
-    """A trained model: texts in, texts out.
+    """A trained model: sources in, texts out.
 
     Args:
         network: In evaluation mode.
@@ -27,12 +27,21 @@ class Model:
         config: What the bundle's ``config.yaml`` says.
         folder: Where it was loaded from.
         trust: Modules outside ``seq2seq`` that may be named.
+        shortlist: What its outputs may be made of; None for the whole vocabulary.
     """
 
     def __init__(
-        self, network: nn.Module, fields: Fields, config: dict[str, Any], folder: Path, trust: Sequence[str] | None
+        self,
+        network: nn.Module,
+        fields: Fields,
+        config: dict[str, Any],
+        folder: Path,
+        trust: Sequence[str] | None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         self.network, self.fields, self.config, self.folder, self.trust = network, fields, config, folder, trust
+        self.device = next(network.parameters()).device
+        self._parts: dict[str, Any] = {} if shortlist is None else {"shortlist": shortlist.to(self.device)}
 
     def __call__(self, sources: Sequence[Any], **options: Any) -> list[str]:
         """The best output for each source. Options are those of ``task``, such as ``beam_size=5``."""
@@ -50,15 +59,15 @@ class Model:
         """
         given = {name: value for name, value in options.items() if value is not None}
         node = {**self.config["task"], "search": _search(self.config["task"]["search"], given)}
-        return build(node, at="task", trusted=self.trust, fields=self.fields)
+        return build(node, at="task", trusted=self.trust, fields=self.fields, **self._parts)
 
     def predict(
-        self, sources: Sequence[Any], *, task: Any = None, attention: bool = False, tokens: int = 4096
+        self, sources: Sequence[Any], *, task: Any = None, attention: bool = False, tokens: int = 2048
     ) -> list[list[Prediction]]:
         """Predictions for each source, best first, in the order of the sources.
 
         Args:
-            sources: What the source field reads: texts.
+            sources: What the source field reads: texts, or paths of pictures.
             task: From ``task``; None for the one that the model was trained with.
             attention: Also gives the attention over the source.
             tokens: Budget of a batch: rows times the longest source.
@@ -85,11 +94,6 @@ class Model:
             for index, value in zip(indices, task.log_probs(self.network, batch)):
                 outputs[index] = value
         return outputs
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return next(self.network.parameters()).device
 
 
 def _batches(lengths: list[int], tokens: int) -> Iterator[list[int]]:

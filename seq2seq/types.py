@@ -47,8 +47,10 @@ class Padded(NamedTuple):
         return steps < self.lengths.to(self.values.device).unsqueeze(1)
 
     def to(self, device: torch.device) -> Padded:
-        """The same sequences on a device."""
-        return Padded(self.values.to(device), self.lengths.to(device))
+        """The same sequences on a device. To a GPU they are copied while the host goes on."""
+        if device.type != "cuda" or self.values.device.type == "cuda":
+            return Padded(self.values.to(device), self.lengths.to(device))
+        return Padded(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in self))
 
 
 class Memory(NamedTuple):
@@ -85,9 +87,14 @@ class Example(NamedTuple):
 
     src: Any
     tgt: Any
-    """None when only predicting"""
+    """None when only predicting; a tuple where several are equally right"""
     where: str
     """Where it came from, for messages: ``train.de:17``"""
+
+    @property
+    def first(self) -> Any:
+        """The target, or the first of several: the one that a loss is of."""
+        return self.tgt[0] if isinstance(self.tgt, tuple) else self.tgt
 
 
 class Step(Protocol):

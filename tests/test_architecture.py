@@ -26,8 +26,8 @@ LAYERS = [
     ["seq2seq.plots", "seq2seq.objects"],
     ["seq2seq.trained", "seq2seq.config"],
     ["seq2seq.bundle"],
-    ["seq2seq.runs", "seq2seq.inputs", "seq2seq.results"],
-    ["seq2seq.train", "seq2seq.predict", "seq2seq.evaluate", "seq2seq.score", "seq2seq.average"],
+    ["seq2seq.runs", "seq2seq.inputs", "seq2seq.results", "seq2seq.decoding", "seq2seq.workers", "seq2seq.parts"],
+    ["seq2seq.train", "seq2seq.predict", "seq2seq.evaluate", "seq2seq.score", "seq2seq.average", "seq2seq.shortlist"],
 ]
 """From the ground up. Each may import what lies below; those of one line may not import each other, the last two lines
 excepted."""

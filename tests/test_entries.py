@@ -41,7 +41,8 @@ def lines_of(text: str) -> list[str]:
 
 
 def predicted(trained: Trained, path: Path, *arguments: str) -> list[str]:
-    result = command("predict", f"model={trained.run}", "threads=1", f"input={path}", *arguments, cwd=trained.home)
+    common = [f"model={trained.run}", "threads=1", "precision=fp32", f"input={path}"]
+    result = command("predict", *common, *arguments, cwd=trained.home)
     assert result.code == 0, result.err
     return lines_of(result.out)
 
@@ -89,7 +90,7 @@ def test_n_best_lists_come_with_scores_tokens_and_attention_and_score_agrees(tra
     sources = [*lines_of(trained.src.read_text(encoding="utf-8")), ""]
     source.write_text("\n".join(sources) + "\n", encoding="utf-8")
     arguments = [f"input={source}", f"output={path}", "n_best=3", "beam_size=4", "length_penalty=0.6"]
-    result = command("predict", f"model={trained.run}", "threads=1", *arguments, cwd=tmp_path)
+    result = command("predict", f"model={trained.run}", "threads=1", "precision=fp32", *arguments, cwd=tmp_path)
     assert (result.code, result.out) == (0, ""), result.err
     records = [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
     assert [record["source"] for record in records] == sources

@@ -13,7 +13,7 @@ import pytest
 
 from seq2seq import plots
 from seq2seq.errors import DataError
-from seq2seq.plots import draw_attention, draw_curves
+from seq2seq.plots import draw_attention, draw_curves, draw_looks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -186,3 +186,18 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no figures yet"):
         draw_curves(path, tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()
+
+
+def test_a_picture_is_lit_where_the_decoder_looked(tmp_path: Path, figures: list[Any]) -> None:
+    picture = np.full((30, 30, 3), 200, np.uint8)
+    weights = np.array([[0, 0, 0, 1.0], [0.25] * 4])
+    draw_looks(weights, picture, ["a", "$dog"], tmp_path / "1.png", title="a $dog")
+    assert (tmp_path / "1.png").read_bytes().startswith(PNG)
+    plain, first, second = figures[0].axes
+    assert len(plain.images) == 1 and [axes.get_title() for axes in (first, second)] == ["a", "$dog"]
+    shades = [np.asarray(axes.images[1].get_array())[..., 3] for axes in (first, second)]
+    assert shades[0][1, 1] == 0 and shades[0][0, 0] == shades[0].max() > 0.5
+    assert shades[1].min() == shades[1].max() > 0.4  # no attention lights nothing
+    assert list(first.images[1].get_extent()) == list(plain.images[0].get_extent())
+    with pytest.raises(ValueError, match="square grid"):
+        draw_looks(np.ones((1, 3)), picture, ["a"], tmp_path / "2.png")

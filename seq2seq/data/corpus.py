@@ -6,6 +6,7 @@ that a batch touched are given back after it.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ class Corpus:
     @property
     def has_targets(self) -> bool:
         """Whether the examples have a target side."""
-        return "tgt" in self._columns
+        return "tgt.raw" in self._columns
 
     @property
     def draws(self) -> int:
@@ -82,16 +83,19 @@ class Corpus:
         return positions
 
     def lengths(self, indices: Indices) -> tuple[Indices, Indices]:
-        """The lengths of source and target ``[N]`` of the given examples, in steps; 0 for a side that is not there."""
+        """The lengths of source and target ``[N]`` of the given examples, in steps; 0 for a side that is not kept."""
         rows = self._rows(indices)
-        src = self._columns["src"].lengths(rows)
-        return src, self._columns["tgt"].lengths(rows) if self.has_targets else np.zeros_like(src)
+        src, tgt = (
+            self._columns[name].lengths(rows) if name in self._columns else np.zeros_like(rows)
+            for name in ("src", "tgt")
+        )
+        return src, tgt
 
     def example(self, index: int) -> Example:
         """One example as it was read."""
         rows = self._rows(np.array([index]))
-        (src,) = self._texts("src.raw", rows)
-        (tgt,) = self._texts("tgt.raw", rows) if self.has_targets else [None]
+        (src,) = self._raws("src", rows)
+        (tgt,) = self._raws("tgt", rows) if self.has_targets else [None]
         return Example(src, tgt, *self._texts("where", rows))
 
     def where(self, index: int) -> str:
@@ -116,9 +120,20 @@ class Corpus:
     def _side(self, name: str, field: Field, rows: Indices, seed: int | None) -> list[Array]:
         if seed is not None and field.stochastic:
             # Each side has its own seed, so that equal texts on both are not cut alike.
-            return field.sample_all(self._texts(f"{name}.raw", rows), zlib.crc32(f"{name}:{seed}".encode()))
+            return field.sample_all(self._firsts(name, rows), zlib.crc32(f"{name}:{seed}".encode()))
+        if not field.kept:
+            return field.encode_all(self._firsts(name, rows))
         column = self._columns[name]
         return [row.astype(np.int32) for row in column.take(rows)]
+
+    def _raws(self, name: str, rows: Indices) -> list[Any]:
+        """The raw values of a side, tuples where each example has several."""
+        texts = self._texts(f"{name}.raw", rows)
+        return [tuple(json.loads(text)) for text in texts] if name in self._facts["several"] else texts
+
+    def _firsts(self, name: str, rows: Indices) -> list[Any]:
+        raws = self._raws(name, rows)
+        return [raw[0] for raw in raws] if name in self._facts["several"] else raws
 
     def _texts(self, name: str, rows: Indices) -> list[str]:
         return [text.tobytes().decode() for text in self._columns[name].take(rows)]

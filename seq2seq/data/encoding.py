@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-import time
 from collections.abc import Callable
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from seq2seq.data.fields import Field, Fields
+from seq2seq.data.progress import Progress
 from seq2seq.data.readers import Reader
 from seq2seq.data.storage import Array, ColumnWriter, locked, seal, unsealed
 from seq2seq.errors import DataError
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Changes whenever what is stored does, so that no older cache is taken for a new one."""
 _CHUNK = 4096
 """Examples that are encoded at a time."""
 _SHORT = 4
 """Steps that the encoding of a text may have that is not blank and of which still nothing is left."""
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def encoded_folder(
@@ -32,8 +31,8 @@ def encoded_folder(
 ) -> tuple[Path, dict[str, Any]]:
     """The folder that holds a reader's encoded examples, made where it is not there and whole, and facts about it.
 
-    The facts are ``size``, the number of examples, and ``columns``, the stored columns and their types. Arguments and
-    errors are those of ``Corpus.open``.
+    The facts are ``size``, the number of examples; ``columns``, the stored columns and their types; and ``several``,
+    the sides of which each example has several raw values, as JSON. Arguments and errors are those of ``Corpus.open``.
     """
     key = [_FORMAT, reader.fingerprint(), fields.src.fingerprint(), fields.tgt.fingerprint()]
     folder = cache / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
@@ -80,20 +79,26 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
         raise DataError(f"{_name(reader)} holds no example: a corpus needs at least one line")
     examples = chain([first], examples)
     sides = {"src": fields.src} if first.tgt is None else {"src": fields.src, "tgt": fields.tgt}
-    dtypes = {name: _narrowest(field) for name, field in sides.items()}
+    dtypes = {name: _narrowest(field) for name, field in sides.items() if field.kept}
     dtypes |= {f"{name}.raw": "uint8" for name in sides} | {"where": "uint8"}
+    several = [name for name in sides if isinstance(getattr(first, name), tuple)]
     writers = {name: ColumnWriter(folder, name, dtype) for name, dtype in dtypes.items()}
-    progress = _Progress(say)
+    progress = Progress(verb="encoding", done="encoded", unit="examples", total=None, say=say)
     size = 0
     try:
         with (folder / "empty.values").open("wb") as empty:
             while chunk := list(islice(examples, _CHUNK)):
                 blank = np.zeros(len(chunk), bool)
                 for name, field in sides.items():
-                    raws = [getattr(example, name) for example in chunk]
+                    values = [getattr(example, name) for example in chunk]
+                    texts = [json.dumps(value) for value in values] if name in several else values
+                    writers[f"{name}.raw"].extend([_bytes(text) for text in texts])
+                    raws = [value[0] for value in values] if name in several else values
+                    if not field.kept:
+                        blank |= ~np.array(field.prepare(raws, say))
+                        continue
                     encoded = field.encode_all(raws)
                     writers[name].extend(encoded)
-                    writers[f"{name}.raw"].extend([_bytes(raw) for raw in raws])
                     blank |= [_is_empty(field, raw, each) for raw, each in zip(raws, encoded)]
                 writers["where"].extend([_bytes(example.where) for example in chunk])
                 empty.write((size + np.flatnonzero(blank)).astype(np.int64).tobytes())
@@ -103,25 +108,7 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
         progress.close()
         for writer in writers.values():
             writer.close()
-    return {"size": size, "columns": dtypes}
-
-
-class _Progress:
-    """A bar in a terminal, a line now and then elsewhere; neither for what takes less than a second or so."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._bar = tqdm(desc="encoding", unit=" examples", unit_scale=True, delay=1.0, disable=None, leave=False)
-        self._say, self._said, self._done = say, time.monotonic(), 0
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        self._bar.update(count)
-        if self._bar.disable and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            self._say(f"encoded {self._done:,} examples")
-            self._said = time.monotonic()
-
-    def close(self) -> None:
-        self._bar.close()
+    return {"size": size, "columns": dtypes, "several": several}
 
 
 def _is_empty(field: Field, raw: str, encoded: Array) -> bool:

@@ -10,9 +10,10 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
-from seq2seq.data.fields import Fields, TextField, normalised
+from seq2seq.data.fields import Field, Fields, TextField, normalised
 from seq2seq.data.tokenizers import (
     BOS_ID,
     EOS_ID,
@@ -220,22 +221,37 @@ class _Sentences:
             raise
 
 
-def learn_fields(pairs: Iterable[Example], *, src: Learner, tgt: Learner, joint: bool, nfc: bool) -> Fields:
-    """The text fields of both sides, their tokenizers learned from the training pairs.
+def learn_fields(
+    pairs: Iterable[Example],
+    *,
+    src: Learner,
+    tgt: Learner,
+    joint: bool,
+    nfc: bool,
+    lower: bool = False,
+    source: Field | None = None,
+) -> Fields:
+    """The fields of both sides, the tokenizers of those that are text learned from the training pairs.
 
     Args:
         pairs: Read once for a joint vocabulary, else once for each side.
         src: Learns the source's vocabulary, and the target's too where it is joint.
         tgt: Learns the target's vocabulary where it is not joint.
         joint: One vocabulary for both sides.
-        nfc: See ``TextField``.
+        nfc, lower: See ``TextField``.
+        source: The source's field where it is no text; then there is one vocabulary, the target's.
     """
+    seen = partial(normalised, nfc=nfc, lower=lower)
+    if source is not None:
+        source.learn(pairs)
+        texts = (text for pair in pairs for text in (pair.tgt if isinstance(pair.tgt, tuple) else (pair.tgt,)))
+        return Fields(source, TextField(tokenizer=tgt.learn(seen(texts)), nfc=nfc, lower=lower))
     if joint:
         both = (text for pair in pairs for text in (pair.src, pair.tgt))
-        tokenizers = [src.learn(normalised(both, nfc=nfc))] * 2
+        tokenizers = [src.learn(seen(both))] * 2
     else:
         tokenizers = [
-            src.learn(normalised((pair.src for pair in pairs), nfc=nfc)),
-            tgt.learn(normalised((pair.tgt for pair in pairs), nfc=nfc)),
+            src.learn(seen(pair.src for pair in pairs)),
+            tgt.learn(seen(pair.tgt for pair in pairs)),
         ]
-    return Fields(*(TextField(tokenizer=tokenizer, nfc=nfc) for tokenizer in tokenizers))
+    return Fields(*(TextField(tokenizer=tokenizer, nfc=nfc, lower=lower) for tokenizer in tokenizers))

@@ -38,7 +38,7 @@ def read_lines(path: str | Path) -> Iterator[str]:
 
     Raises DataError for a file that is missing, unreadable, cut short or not UTF-8, naming the file and the line.
     """
-    for number, line in enumerate(_raw_lines(path), start=1):
+    for number, line in enumerate(raw_lines(path), start=1):
         yield decode_line(line, path, number)
 
 
@@ -60,7 +60,7 @@ class ParallelText:
             for number, text in enumerate(read_lines(self.src), start=1):
                 yield Example(text, None, f"{name}:{number}")
             return
-        sources, targets = _raw_lines(self.src), _raw_lines(self.tgt)
+        sources, targets = raw_lines(self.src), raw_lines(self.tgt)
         for number, (src, tgt) in enumerate(zip_longest(sources, targets), start=1):
             if src is None or tgt is None:
                 longer = number + sum(1 for _ in (targets if src is None else sources))
@@ -73,8 +73,8 @@ class ParallelText:
 
     def fingerprint(self) -> str:
         """A hash of the content of both files, and of the source's name, which messages about examples show."""
-        parts = ["parallel", self.src.name, _content_hash(self.src)]
-        return _hash([*parts, _content_hash(self.tgt) if self.tgt else "none"])
+        parts = ["parallel", self.src.name, content_hash(self.src)]
+        return joint_hash([*parts, content_hash(self.tgt) if self.tgt else "none"])
 
 
 class TabSeparated:
@@ -108,7 +108,7 @@ class TabSeparated:
 
     def fingerprint(self) -> str:
         """A hash of the file's content and name and of the columns that are read."""
-        return _hash(["tabs", self.path.name, _content_hash(self.path), str(self.src_column), str(self.tgt_column)])
+        return joint_hash(["tabs", self.path.name, content_hash(self.path), str(self.src_column), str(self.tgt_column)])
 
 
 class Several:
@@ -130,10 +130,10 @@ class Several:
 
     def fingerprint(self) -> str:
         """A hash of what the readers depend on; weights change no example."""
-        return _hash(["several", *(reader.fingerprint() for reader in self.readers)])
+        return joint_hash(["several", *(reader.fingerprint() for reader in self.readers)])
 
 
-def _raw_lines(path: str | Path) -> Iterator[bytes]:
+def raw_lines(path: str | Path) -> Iterator[bytes]:
     """The lines of a file as they stand there; ``decode_line`` makes text of them."""
     if str(path) == "-":
         yield from sys.stdin.buffer
@@ -166,7 +166,7 @@ def decode_line(line: bytes, path: str | Path, number: int) -> str:
         ) from error
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
     """A hash of a file's bytes, read in pieces."""
     digest = hashlib.sha256()
     try:
@@ -180,7 +180,8 @@ def _content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _hash(parts: list[str]) -> str:
+def joint_hash(parts: list[str]) -> str:
+    """A hash of several texts, such as the hashes of files and the settings they are read with."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -49,11 +49,10 @@ class Sampler(ABC):
         self._size = 0
 
     def __call__(self, normalised: Iterable[str], seed: int) -> list[list[int]]:
-        """The ids of each text, given as SentencePiece normalises it; nothing but the texts and the seed decides."""
-        # Of all generators this one promises the same numbers in every release, and single ones are cheap.
-        random = Random(str(seed)).random
+        """The ids of each text, given as SentencePiece normalises it; nothing but the text and the seed decides."""
         words, joined = self._table.words, self._table.joined
-        return [joined(self._draw(words(text), random)) for text in normalised]
+        # Of all generators this one promises the same numbers in every release, and single ones are cheap.
+        return [joined(self._draw(words(text), Random(f"{seed} {text}").random)) for text in normalised]
 
     @abstractmethod
     def _draw(self, words: list[str], random: Callable[[], float]) -> list[int]:

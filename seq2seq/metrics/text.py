@@ -1,21 +1,21 @@
 """Metrics of generated text, over a whole corpus: plain lists of detokenised, cased strings in, floats out.
 
 BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006) are sacrebleu's (Post 2018) with its own
-settings (BLEU tokenises by 13a and is cased), and come with its signatures.
+settings (BLEU tokenises by 13a and is cased), and come with its signatures. A prediction has one reference or a list of
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
 
 from seq2seq.errors import nearest
+from seq2seq.metrics.references import References, grouped
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
-
-References: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
-"""One reference for each prediction; or several such lists, each of them as long as the predictions"""
 
 
 class Score(NamedTuple):
@@ -23,7 +23,7 @@ class Score(NamedTuple):
 
     value: float
     signature: str
-    """sacrebleu's: everything that the number depends on, in its short text form"""
+    """Everything that the number depends on, in sacrebleu's short text form"""
 
 
 class Comparison(NamedTuple):
@@ -59,8 +59,7 @@ def ter(predictions: Sequence[str], references: References) -> Score:
 
 def exact_match(predictions: Sequence[str], references: References) -> Score:
     """Percentage of predictions that equal one of their references, character by character."""
-    streams = _streams(predictions, references)
-    hits = sum(prediction in choices for prediction, *choices in zip(predictions, *streams))
+    hits = sum(prediction in group for prediction, group in zip(predictions, grouped(predictions, references)))
     return Score(100.0 * hits / len(predictions), "exact_match")
 
 
@@ -102,7 +101,7 @@ def paired_bootstrap(
 
     Args:
         systems: predictions by the system's name, two systems or more; the first is the baseline.
-        references: as for the metrics.
+        references: one for each prediction, or a list for each.
         names: which of ``bleu``, ``chrf`` and ``ter``.
         samples: number of resamples.
 
@@ -153,16 +152,8 @@ def _score(name: str, predictions: Sequence[str], references: References) -> Sco
 
 
 def _streams(predictions: Sequence[str], references: References, of: str = "") -> list[list[str]]:
-    """The references as lists of one for each prediction, checked to be that."""
-    streams: list[list[str]] = []
-    plain = [reference for reference in references if isinstance(reference, str)]
-    if len(plain) == len(references):
-        streams.append(plain)
-    else:
-        streams.extend([*stream] for stream in references)
-    for stream in streams:
-        if len(stream) != len(predictions):
-            raise ValueError(f"there are {len(predictions)} predictions{of} but {len(stream)} references")
-    if not predictions:
-        raise ValueError(f"there are no predictions{of} to score")
-    return streams
+    """The references as sacrebleu takes them: the first of each prediction, then the second, with None for the missing.
+
+    sacrebleu's annotations know no None, its documentation does.
+    """
+    return [[*stream] for stream in zip_longest(*grouped(predictions, references, of))]

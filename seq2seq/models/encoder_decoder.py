@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.models.decoder import Decoder, DecoderState, Unrolled
+from seq2seq.models.stepping import StepDecoder, Unrolled
 from seq2seq.nn.attention import Keys
 from seq2seq.types import Memory, Padded, State, select
+
+
+@runtime_checkable
+class Freezing(Protocol):
+    """An encoder of which parts begin to learn later."""
+
+    def unfreeze(self, update: int) -> None:
+        """Lets those learn whose time has come at this update; a function of that number alone."""
+        ...
+
 
 TYINGS = ("none", "decoder", "all")
 
@@ -26,7 +37,7 @@ class EncoderDecoder(nn.Module):
             the output layer; ``all``, these and the source embedding, which needs one vocabulary for both sides.
     """
 
-    def __init__(self, *, encoder: nn.Module, decoder: Callable[..., Decoder], tying: str) -> None:
+    def __init__(self, *, encoder: nn.Module, decoder: Callable[..., StepDecoder], tying: str) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder(memory_dim=encoder.memory_dim, summary_dim=encoder.summary_dim)
@@ -50,6 +61,11 @@ class EncoderDecoder(nn.Module):
                 )
             embedding.weight = table
 
+    def unfreeze(self, update: int) -> None:
+        """Lets parts of the encoder learn whose time has come at this update, where it has such."""
+        if isinstance(self.encoder, Freezing):
+            self.encoder.unfreeze(update)
+
     def encode(self, src: Padded) -> Memory:
         """One side of a batch to its memory."""
         return self.encoder(src)
@@ -57,7 +73,7 @@ class EncoderDecoder(nn.Module):
     def forward(
         self, src: Padded, tgt_in: Padded, choose: Callable[[Tensor, Tensor], Tensor] | None = None
     ) -> Unrolled:
-        """Teacher forcing over whole targets, see ``Decoder.unroll``."""
+        """Teacher forcing over whole targets, see ``StepDecoder.unroll``."""
         return self.decoder.unroll(tgt_in, self.encode(src), choose)
 
     def logits(self, outputs: Tensor) -> Tensor:
@@ -80,23 +96,28 @@ class EncoderDecoder(nn.Module):
 class DecodingStep:
     """A decoder bound to a memory, as a search sees it (see ``types.Step``)."""
 
-    decoder: Decoder
+    decoder: StepDecoder
     keys: Keys
 
-    def __call__(self, tokens: Tensor, state: tuple[DecoderState, State]) -> tuple[Tensor, State]:
+    def __call__(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
         """Tokens ``[N]`` to log-probabilities ``[N, V]`` and the new state."""
+        output, state = self.advance(tokens, state)
+        return self.decoder.logits(output).float().log_softmax(-1), state
+
+    def advance(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
+        """Tokens ``[N]`` to readouts ``[N, readout_dim]`` and the new state."""
         inner, received = state
         output, attention, inner = self.decoder.step(tokens, inner, self.keys)
         if isinstance(received, Tensor):
             assert attention is not None
             received = received + attention
-        return self.decoder.logits(output).float().log_softmax(-1), (inner, received)
+        return output, (inner, received)
 
     def keep(self, rows: Tensor) -> DecodingStep:
         """The same step for some of the inputs."""
         return replace(self, keys=select(self.keys, rows))
 
-    def coverage(self, state: tuple[DecoderState, State]) -> Tensor:
+    def coverage(self, state: tuple[State, State]) -> Tensor:
         """The attention received so far, ``[N, S]``; 1 at padding."""
         received = state[1]
         if not isinstance(received, Tensor):

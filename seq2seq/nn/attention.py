@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
+from seq2seq.nn.activations import tanh
 from seq2seq.nn.autocast import autocast_to
+from seq2seq.nn.products import Product
 from seq2seq.types import Memory, State
 
 
@@ -38,10 +40,13 @@ class Attention(nn.Module):
 
     feeds_back = False
     """Whether a step needs the attention of the steps before it"""
+    beside: tuple[int, ...] = ()
+    """Parts of the top cell's state that a query holds after the hidden state, ``query_dim`` features each"""
 
     def __init__(self, *, query_dim: int, memory_dim: int) -> None:
         super().__init__()
         self.query_dim, self.memory_dim = query_dim, memory_dim
+        self.score, self.read = Product(transposed=True), Product(transposed=False)
 
     def prepare(self, memory: Memory) -> Keys:
         """Projects the keys, once for each memory."""
@@ -63,7 +68,7 @@ class Attention(nn.Module):
     def forward(self, queries: Tensor, keys: Keys, state: State) -> tuple[Tensor, Tensor, State]:
         """Queries ``[B, Q, query_dim]`` to context ``[B, Q, memory_dim]``, attention ``[B, Q, S]`` and new state."""
         attention = masked_softmax(self.scores(queries, keys, state), keys.mask)
-        return torch.bmm(attention.to(keys.values.dtype), keys.values), attention, state
+        return self.read(attention.to(keys.values.dtype), keys.values), attention, state
 
 
 class Dot(Attention):
@@ -79,7 +84,7 @@ class Dot(Attention):
         self.scale = 1 / math.sqrt(query_dim) if scaled else 1.0
 
     def scores(self, queries: Tensor, keys: Keys, state: State) -> Tensor:
-        return torch.bmm(queries * self.scale, keys.keys.transpose(1, 2))
+        return self.score(queries * self.scale, keys.keys)
 
 
 class General(Attention):
@@ -93,7 +98,7 @@ class General(Attention):
         return self.key(values)
 
     def scores(self, queries: Tensor, keys: Keys, state: State) -> Tensor:
-        return torch.bmm(queries.to(keys.keys.dtype), keys.keys.transpose(1, 2))
+        return self.score(queries.to(keys.keys.dtype), keys.keys)
 
 
 class Additive(Attention):
@@ -123,7 +128,7 @@ class Additive(Attention):
         inside = self.query(queries).unsqueeze(2) + keys.keys.unsqueeze(1)
         if self.coverage is not None:
             inside = inside + self.coverage(state.view(*queries.shape[:2], -1, 1))
-        return self.energy(torch.tanh(inside)).squeeze(3)
+        return self.energy(tanh(inside)).squeeze(3)
 
     def forward(self, queries: Tensor, keys: Keys, state: State) -> tuple[Tensor, Tensor, State]:
         context, attention, state = super().forward(queries, keys, state)

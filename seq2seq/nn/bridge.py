@@ -68,3 +68,23 @@ class Projected(nn.Module):
             tuple(torch.tanh(next(projections)(_source(summary, layer, part))) for part in range(self.parts))
             for layer in range(self.num_layers)
         )
+
+
+class FirstInput(nn.Module):
+    """What a decoder is fed before bos, in the place of a word: a linear map of the summary's last hidden state
+    (Vinyals et al. 2015, eq. 10)."""
+
+    def __init__(self, *, summary_dim: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(summary_dim, embedding_dim)
+
+    def forward(self, summary: State) -> Tensor:
+        """A summary to ``[B, embedding_dim]``."""
+        return self.projection(summary[-1][0])
+
+    def join(self, linear: nn.Linear) -> None:
+        """Takes over, for use without gradients, the product of the linear layer that reads this."""
+        joined = nn.Linear(self.projection.in_features, linear.out_features)
+        joined.weight.data = linear.weight.detach() @ self.projection.weight.detach()
+        joined.bias.data = linear(self.projection.bias).detach()
+        self.projection = joined

@@ -11,7 +11,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from seq2seq.nn import fused
+from seq2seq.nn.activations import tanh
+from seq2seq.nn.products import looped
+from seq2seq.types import Padded
 
 CellState = tuple[Tensor, ...]
 """Hidden ``[N, H]`` first; whatever else a cell remembers (an LSTM's cell state) after it."""
@@ -36,27 +40,27 @@ class Cell(nn.Module):
         super().__init__()
         self.input_dim, self.hidden_dim, self.feedback_dim = input_dim, hidden_dim, feedback_dim
         rows = self.gates * hidden_dim
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_dim))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_dim))
-        self.weight_feedback = nn.Parameter(torch.empty(rows, feedback_dim)) if feedback_dim else None
-        self.bias = nn.Parameter(torch.empty(rows))
+        # Modules, so that a loop or a trained model can have their products computed in another way (``nn.products``).
+        self.input = nn.Linear(input_dim, rows)
+        self.recurrent = nn.Linear(hidden_dim, rows, bias=False)
+        self.feedback = nn.Linear(feedback_dim, rows, bias=False) if feedback_dim else None
         # Twice as wide as torch's own: the plateau that attention must be found from is left in half the updates.
         bound = 2 / math.sqrt(hidden_dim)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def start(self, rows: int) -> CellState:
+    def start(self, rows: int, device: torch.device | None = None) -> CellState:
         """The zero state of ``rows`` sequences."""
-        return tuple(self.bias.new_zeros(rows, self.hidden_dim) for _ in range(self.parts))
+        return tuple(torch.zeros(rows, self.hidden_dim, device=device) for _ in range(self.parts))
 
     def project(self, inputs: Tensor) -> Tensor:
         """The inputs' share of the gates: ``[…, input_dim] -> […, gates·H]``, for any number of steps at once."""
-        return F.linear(inputs, self.weight_ih, self.bias)
+        return self.input(inputs)
 
     def feed(self, projected: Tensor, feedback: Tensor) -> Tensor:
         """Adds the share of a feedback ``[N, feedback_dim]`` to one projected step ``[N, gates·H]``."""
-        assert self.weight_feedback is not None, "this cell was built without a feedback input"
-        return projected + F.linear(feedback, self.weight_feedback)
+        assert self.feedback is not None, "this cell was built without a feedback input"
+        return projected + self.feedback(feedback)
 
     def step(self, projected: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
         """One step: the projected input ``[N, gates·H]`` and the state to the new state.
@@ -65,25 +69,32 @@ class Cell(nn.Module):
         """
         raise NotImplementedError
 
-    def unroll(self, inputs: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
-        """All steps: inputs ``[B, T, input_dim]`` to every part of the state after every step, each ``[B, T, H]``."""
-        states = []
-        for projected in self.project(inputs).unbind(1):
-            state = self.step(projected, state, hidden_mask)
+    def unroll(self, inputs: Padded, state: CellState, hidden_mask: Tensor | None = None) -> tuple[Tensor, CellState]:
+        """All steps: inputs ``[B, T, input_dim]`` to hidden states ``[B, T, H]``, and the state after each sequence's
+        own last step."""
+        kernel = vars(type(self)).get("kernel")  # a subclass with a step of its own does not inherit it
+        if kernel is not None and hidden_mask is None and fused.fits(self, inputs.values, state):
+            outputs, *others = kernel(self, inputs, state)
+            return outputs, (last(outputs, inputs.lengths), *others)
+        cell, states = looped(self), []
+        for projected in self.project(inputs.values).unbind(1):
+            state = cell.step(projected, state, hidden_mask)
             states.append(state)
-        return tuple(torch.stack(part, dim=1) for part in zip(*states))
+        parts = [torch.stack(part, dim=1) for part in zip(*states)]
+        return parts[0], tuple(last(part, inputs.lengths) for part in parts)
 
     def _recurrent(self, hidden: Tensor, hidden_mask: Tensor | None) -> Tensor:
-        return F.linear(hidden if hidden_mask is None else hidden * hidden_mask, self.weight_hh)
+        return self.recurrent(hidden if hidden_mask is None else hidden * hidden_mask)
 
 
 class Elman(Cell):
     """h' = tanh(W x + U h + b) (Elman 1990)."""
 
     gates, parts = 1, 1
+    kernel = fused.elman
 
     def step(self, projected: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
-        return (torch.tanh(projected + self._recurrent(state[0], hidden_mask)),)
+        return (tanh(projected + self._recurrent(state[0], hidden_mask)),)
 
 
 class GRU(Cell):
@@ -93,6 +104,7 @@ class GRU(Cell):
     """
 
     gates, parts = 3, 1
+    kernel = fused.gru
 
     def __init__(self, *, input_dim: int, hidden_dim: int, feedback_dim: int = 0) -> None:
         super().__init__(input_dim=input_dim, hidden_dim=hidden_dim, feedback_dim=feedback_dim)
@@ -103,7 +115,7 @@ class GRU(Cell):
         reset_x, update_x, candidate_x = projected.chunk(3, dim=1)
         reset_h, update_h, candidate_h = self._recurrent(hidden, hidden_mask).chunk(3, dim=1)
         reset, update = torch.sigmoid(reset_x + reset_h), torch.sigmoid(update_x + update_h)
-        candidate = torch.tanh(candidate_x + reset * (candidate_h + self.bias_candidate))
+        candidate = tanh(candidate_x + reset * (candidate_h + self.bias_candidate))
         return (torch.lerp(candidate.to(hidden.dtype), hidden, update.to(hidden.dtype)),)
 
 
@@ -115,18 +127,48 @@ class LSTM(Cell):
     """
 
     gates, parts = 4, 2
+    kernel = fused.lstm
 
     def __init__(self, *, input_dim: int, hidden_dim: int, feedback_dim: int = 0) -> None:
         super().__init__(input_dim=input_dim, hidden_dim=hidden_dim, feedback_dim=feedback_dim)
         with torch.no_grad():
-            self.bias[hidden_dim : 2 * hidden_dim].fill_(1.0)
+            self.input.bias[hidden_dim : 2 * hidden_dim].fill_(1.0)
 
     def step(self, projected: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
         hidden, cell_state = state
         gates = projected + self._recurrent(hidden, hidden_mask)
         write, forget, candidate, show = gates.chunk(4, dim=1)
-        cell_state = torch.sigmoid(forget) * cell_state + torch.sigmoid(write) * torch.tanh(candidate)
-        return torch.sigmoid(show) * torch.tanh(cell_state), cell_state
+        cell_state = torch.addcmul(torch.sigmoid(forget) * cell_state, torch.sigmoid(write), tanh(candidate))
+        return torch.sigmoid(show) * tanh(cell_state), cell_state
+
+
+class SentinelLSTM(Cell):
+    """An LSTM that shows a second thing beside its hidden state: a sentinel, σ(W x + U h) ⊙ tanh(c'), c' being the new
+    cell state (Lu et al. 2017, eq. 9 and 10).
+
+    The sentinel's gate is the fifth block of the weights, the sentinel the third part of the state. No step reads it;
+    ``Adaptive`` attention does.
+    """
+
+    gates, parts = 5, 3
+
+    def __init__(self, *, input_dim: int, hidden_dim: int, feedback_dim: int = 0) -> None:
+        super().__init__(input_dim=input_dim, hidden_dim=hidden_dim, feedback_dim=feedback_dim)
+        with torch.no_grad():
+            self.input.bias[hidden_dim : 2 * hidden_dim].fill_(1.0)  # as the LSTM's
+
+    def step(self, projected: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
+        hidden, cell_state, _ = state
+        gates = projected + self._recurrent(hidden, hidden_mask)
+        write, forget, candidate, show, keep = gates.chunk(5, dim=1)
+        cell_state = torch.addcmul(torch.sigmoid(forget) * cell_state, torch.sigmoid(write), tanh(candidate))
+        inside = tanh(cell_state)
+        return torch.sigmoid(show) * inside, cell_state, torch.sigmoid(keep) * inside
+
+
+def last(values: Tensor, lengths: Tensor) -> Tensor:
+    """The values ``[B, D]`` of each sequence's last real step."""
+    return values[torch.arange(len(values), device=values.device), lengths.to(values.device) - 1]
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU, "elman": Elman}

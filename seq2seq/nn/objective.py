@@ -23,7 +23,7 @@ class TokenLosses(NamedTuple):
     nll: Tensor
     """Negative log-likelihood in nats, without smoothing"""
     correct: Tensor
-    """How many tokens were the most probable ones"""
+    """How many tokens were as probable as the most probable one"""
 
 
 class CrossEntropy(nn.Module):
@@ -42,18 +42,46 @@ class CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> TokenLosses:
         """Logits ``[n, V]`` of real tokens alone and their targets ``[n]``; the softmax is computed in fp32."""
         log_probs = logits.float().log_softmax(-1)
-        total, nll = _sums(log_probs, targets, self.label_smoothing)
-        correct = (log_probs.detach().argmax(1) == targets).sum()
-        return TokenLosses(total, nll.detach(), correct)
+        chosen = log_probs.gather(1, targets.unsqueeze(1)).squeeze(1)
+        correct = (chosen == log_probs.amax(1)).sum()
+        total = _smoothed(chosen.sum(), log_probs.mean(1).sum(), self.label_smoothing)
+        return TokenLosses(total, -chosen.detach().sum(), correct)
 
-    def through(self, output: nn.Linear, readouts: Tensor, targets: Tensor) -> TokenLosses:
+    def through(
+        self, output: nn.Linear, readouts: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> TokenLosses:
         """Equals ``forward(output(readouts), targets)`` for readouts ``[n, D]``, in less time and memory.
 
         The logits never exist all at once, neither they nor their gradient: some rows are projected, their loss and
-        its gradient taken, and the logits forgotten.
+        its gradient taken, and the logits forgotten. ``weights [n]`` are what each row counts for in the total.
         """
-        given = (output.weight, output.bias, readouts, targets)
+        given = (output.weight, output.bias, readouts, targets, weights)
         return TokenLosses(*_Through.apply(*given, self.label_smoothing, torch.is_grad_enabled()))
+
+
+class DoublyStochastic(nn.Module):
+    """Wants every region to be looked at about once: λ Σ_i (1 - Σ_t α_ti)² (Xu et al. 2015, eq. 14).
+
+    Args:
+        weight: λ.
+    """
+
+    def __init__(self, *, weight: float) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ConfigError(f"weight={weight}: expected 0 or more, what the penalty of attention counts for")
+        self.weight = weight
+
+    def forward(self, attention: Tensor, steps: Tensor, regions: Tensor) -> Tensor:
+        """The penalty, summed over targets.
+
+        Args:
+            attention: ``[B, T, S]``.
+            steps: ``[B, T]``, True where a target is real.
+            regions: ``[B, S]``, True where a memory is.
+        """
+        received = (attention.float() * steps.unsqueeze(2)).sum(1)
+        return self.weight * (1 - received).square().masked_fill(~regions, 0.0).sum()
 
 
 class _Through(torch.autograd.Function):
@@ -61,7 +89,14 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, bias: Tensor, readouts: Tensor, targets: Tensor, smoothing: float, wanted: bool
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor,
+        readouts: Tensor,
+        targets: Tensor,
+        weights: Tensor | None,
+        smoothing: float,
+        wanted: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         table, inputs = autocast_to(weight), autocast_to(readouts)
         total, nll, correct = weight.new_zeros(()), weight.new_zeros(()), targets.new_zeros(())
@@ -70,13 +105,23 @@ class _Through(torch.autograd.Function):
         with torch.autocast(weight.device.type, enabled=False):
             for start in range(0, len(targets), ROWS):
                 rows = slice(start, start + ROWS)
-                log_probs = F.linear(inputs[rows], table, bias.to(table.dtype)).float().log_softmax(-1)
-                sums = _sums(log_probs, targets[rows], smoothing)
-                total, nll = total + sums[0], nll + sums[1]
-                correct = correct + (log_probs.argmax(1) == targets[rows]).sum()
+                chosen = targets[rows, None]
+                logits = F.linear(inputs[rows], table, bias.to(table.dtype)).float()
+                probs, top = logits.softmax(-1), logits.amax(1)
+                # The largest probability is at least 1 / V, so that its logarithm is exact. One exponential of each
+                # logit is most of what is not a product here; log_softmax would need a second one for the gradient.
+                norms, of_chosen = top - probs.amax(1).log(), logits.gather(1, chosen).squeeze(1)
+                log_probs, means = of_chosen - norms, logits.mean(1) - norms
+                nll -= log_probs.sum()
+                if weights is not None:
+                    log_probs, means = log_probs * weights[rows], means * weights[rows]
+                total += _smoothed(log_probs.sum(), means.sum(), smoothing)
+                correct += (of_chosen == top).sum()
                 if wanted:
-                    error = log_probs.exp_().sub_(smoothing / len(weight))
-                    error.scatter_add_(1, targets[rows, None], error.new_full((len(error), 1), smoothing - 1))
+                    error = probs.sub_(smoothing / len(weight))
+                    error.scatter_add_(1, chosen, error.new_full((len(error), 1), smoothing - 1))
+                    if weights is not None:
+                        error *= weights[rows, None]
                     gradients[1] += error.sum(0)
                     error = error.to(table.dtype)
                     gradients[0] += torch.mm(error.T, inputs[rows], out=product)
@@ -87,10 +132,9 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, total: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
-        return *(gradient * total for gradient in ctx.saved_tensors), None, None, None
+        return *(gradient * total for gradient in ctx.saved_tensors), None, None, None, None
 
 
-def _sums(log_probs: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """What is minimised, and the negative log-likelihood, of log-probabilities ``[n, V]``."""
-    nll = -log_probs.gather(1, targets.unsqueeze(1)).sum()
-    return ((1 - smoothing) * nll - smoothing * log_probs.mean(1).sum() if smoothing else nll), nll
+def _smoothed(log_prob: Tensor, mean_log_prob: Tensor, smoothing: float) -> Tensor:
+    """What is minimised, given the log-probability of the targets and the mean of those of all tokens."""
+    return -(1 - smoothing) * log_prob - smoothing * mean_log_prob

@@ -101,9 +101,9 @@ class Recurrent(nn.Module):
             masks = tuple(Masks(*(sequence_mask(len(hidden), n, rate, hidden) for n in pair)) for pair in sizes)
         return RecurrentState(layers, masks)
 
-    def start(self, rows: int) -> RecurrentState:
+    def start(self, rows: int, device: torch.device | None = None) -> RecurrentState:
         """Begins ``rows`` sequences from zeros."""
-        return self.begin(tuple(self._cell(layer).start(rows) for layer in range(self.num_layers)))
+        return self.begin(tuple(self._cell(layer).start(rows, device) for layer in range(self.num_layers)))
 
     def project(self, inputs: Tensor, state: RecurrentState) -> Tensor:
         """The first layer's share of inputs ``[B, T, input_dim]``, ``[B, T, gates·H]``; ``step`` takes one step."""
@@ -137,7 +137,7 @@ class Recurrent(nn.Module):
         """
         lengths = inputs.lengths.to(inputs.values.device)
         if state is None:
-            state = self.start(len(lengths))
+            state = self.start(len(lengths), lengths.device)
         output, finals = inputs.values, []
         for layer in range(self.num_layers):
             cells: Any = self.layers[layer]
@@ -148,12 +148,12 @@ class Recurrent(nn.Module):
             elif layer:
                 below = self._between(output)
             hidden_mask = masks.hidden if masks else None
-            directions = [cells[0].unroll(below, state.layers[layer], hidden_mask)]
+            directions = [cells[0].unroll(Padded(below, lengths), state.layers[layer], hidden_mask)]
             if len(cells) == 2:
-                directions.append(cells[1].unroll(reverse(below, lengths), state.layers[layer], hidden_mask))
-            ends = [[last(part, lengths) for part in direction] for direction in directions]
-            finals.append(tuple(torch.cat(parts, dim=1) for parts in zip(*ends)))
-            hidden = [directions[0][0]] + [reverse(direction[0], lengths) for direction in directions[1:]]
+                backwards = Padded(reverse(below, lengths), lengths)
+                directions.append(cells[1].unroll(backwards, state.layers[layer], hidden_mask))
+            finals.append(tuple(torch.cat(parts, dim=1) for parts in zip(*(final for _, final in directions))))
+            hidden = [directions[0][0]] + [reverse(outputs, lengths) for outputs, _ in directions[1:]]
             above = torch.cat(hidden, dim=2) if len(hidden) > 1 else hidden[0]
             output = above + output if self.residual and layer else above
         return output, tuple(finals)
@@ -172,8 +172,3 @@ def reverse(values: Tensor, lengths: Tensor) -> Tensor:
     source = lengths.unsqueeze(1) - 1 - steps
     source = torch.where(source >= 0, source, steps)
     return values.gather(1, source.unsqueeze(2).expand_as(values))
-
-
-def last(values: Tensor, lengths: Tensor) -> Tensor:
-    """The values ``[B, D]`` of each sequence's last real step."""
-    return values[torch.arange(len(values), device=values.device), lengths - 1]

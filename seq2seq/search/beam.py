@@ -118,8 +118,9 @@ class BeamSearch:
             # The living first, in their order; as many places as the input with the most of them needs.
             width = alive.sum(axis=1).max()
             order = np.argsort(~alive, axis=1, kind="stable")[:, :width]
-            sums, chosen, parents = (np.take_along_axis(array, order, axis=1).ravel() for array in candidates[:3])
-            sums[~np.take_along_axis(alive, order, axis=1).ravel()] = -np.inf
+            flat = (order + np.arange(0, alive.size, alive.shape[1])[:, None]).ravel()
+            sums, chosen, parents = (array.ravel()[flat] for array in candidates[:3])
+            sums[~alive.ravel()[flat]] = -np.inf
             history.advance(parents=parents, tokens=chosen)
             if len(parents) != len(tokens) or (parents != np.arange(len(parents))).any():
                 state = select(state, torch.from_numpy(parents).to(device))

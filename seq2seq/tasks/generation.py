@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.fields import Fields, TextField
-from seq2seq.errors import ConfigError, nearest
-from seq2seq.metrics.text import METRICS, text_scores
+from seq2seq.errors import ConfigError
 from seq2seq.models.encoder_decoder import EncoderDecoder
-from seq2seq.nn.objective import CrossEntropy
-from seq2seq.types import Batch, Hypothesis, Loss, Memory, Padded, State, Step, select
+from seq2seq.models.shortlist import Shortlist
+from seq2seq.nn.objective import CrossEntropy, DoublyStochastic
+from seq2seq.tasks.metrics import Metric, metrics_of
+from seq2seq.types import Batch, Example, Hypothesis, Loss, Memory, Padded, State, Step, select
 
 
 class Search(Protocol):
@@ -39,7 +40,7 @@ class Prediction:
     score: float
     """What the search ranked by"""
     attention: Tensor | None = None
-    """[len(pieces), S]; None unless it was asked for"""
+    """[len(pieces), S] over the memory's positions; None unless it was asked for"""
 
     def __str__(self) -> str:
         return self.text
@@ -55,7 +56,9 @@ class Generation:
         feed: What is fed instead of the gold token: ``sample`` (drawn from the model, as Bengio et al. 2015 do) or
             ``argmax``.
         search: How outputs are looked for.
-        metrics: Names of ``metrics.text`` that predictions are scored by.
+        metrics: What predictions are scored by: names of ``seq2seq.metrics``, or others (see ``tasks.metrics``).
+        shortlist: What outputs may be made of; None for the whole vocabulary.
+        penalty: Of the attention, added to the objective; None for none.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Generation:
         teacher_forcing: Callable[[int], float],
         feed: str,
         search: Search,
-        metrics: Sequence[str],
+        metrics: Sequence[str | Metric],
+        shortlist: Shortlist | None = None,
+        penalty: DoublyStochastic | None = None,
     ) -> None:
         if feed not in ("sample", "argmax"):
             raise ConfigError(f"feed={feed!r}: expected sample or argmax")
@@ -74,19 +79,24 @@ class Generation:
             raise ConfigError(f"generation writes text, but the target's field is a {type(fields.tgt).__name__}")
         self.src, self.tgt, self.objective = fields.src, fields.tgt, objective
         self.teacher_forcing, self.feed = teacher_forcing, feed
-        for name in metrics:
-            if name not in METRICS:
-                raise ConfigError(f"metrics={list(metrics)}: no metric is called {name!r}: {nearest(name, METRICS)}")
-        self.search, self.metrics = search, list(metrics)
+        self.search, self.metrics, self.shortlist = search, metrics_of(metrics), shortlist
+        self.penalty = penalty
 
     def loss(self, model: EncoderDecoder, batch: Batch, update: int = 0) -> Loss:
         """The objective summed over the target's real tokens, eos included."""
         tgt: Padded = batch.tgt
-        outputs = model(batch.src, self._shifted(tgt), self._chooser(update) if model.training else None).outputs
+        if model.training:
+            model.unfreeze(update)
+        memory, choose = model.encode(batch.src), self._chooser(update) if model.training else None
+        outputs, attention = model.decoder.unroll(self._shifted(tgt), memory, choose)
         real = tgt.mask
         sums = self.objective.through(model.decoder.output, outputs[real], tgt.values[real])
-        figures = {"nll": float(sums.nll), "accuracy": float(sums.correct)}
-        return Loss(sums.total, int(tgt.lengths.sum()), figures)
+        total, figures = sums.total, {"nll": float(sums.nll), "accuracy": float(sums.correct)}
+        if self.penalty is not None:
+            if attention is None:
+                raise ConfigError("a penalty of the attention needs a model with attention: task/penalty=null")
+            total = total + self.penalty(attention, real, memory.mask)
+        return Loss(total, int(tgt.lengths.sum()), figures)
 
     @torch.inference_mode()
     def predict(self, model: EncoderDecoder, batch: Batch, *, attention: bool = False) -> list[list[Prediction]]:
@@ -99,10 +109,8 @@ class Generation:
         """
         src: Padded = batch.src
         memory = model.encode(src)
-        step, state = model.begin(memory, coverage=getattr(self.search, "coverage_penalty", 0) > 0)
-        ids = {"bos_id": self.tgt.bos_id, "eos_id": self.tgt.eos_id}
-        found = self.search(step, state, **ids, src_lengths=src.lengths)
-        maps = self._attention(model, memory, src, found) if attention else _no_maps(found)
+        found = self._found(model, memory, src)
+        maps = self._attention(model, memory, found) if attention else _no_maps(found)
         empty = [self.src.is_empty(row[:length]) for row, length in zip(src.values, src.lengths)]
         return [
             [Prediction("", [], 0.0, 0.0)]
@@ -110,6 +118,15 @@ class Generation:
             else [self._prediction(hypothesis, weights) for hypothesis, weights in zip(hypotheses, weighted)]
             for nothing, hypotheses, weighted in zip(empty, found, maps)
         ]
+
+    def _found(self, model: EncoderDecoder, memory: Memory, src: Padded) -> list[list[Hypothesis]]:
+        step, state = model.begin(memory, coverage=getattr(self.search, "coverage_penalty", 0) > 0)
+        bos, eos = self.tgt.bos_id, self.tgt.eos_id
+        if self.shortlist is None:
+            return self.search(step, state, bos_id=bos, eos_id=eos, src_lengths=src.lengths)
+        listed = self.shortlist.bind(step, src)
+        ids = {"bos_id": listed.place(bos), "eos_id": listed.place(eos)}
+        return listed.named(self.search(listed, state, **ids, src_lengths=src.lengths))
 
     @torch.inference_mode()
     def log_probs(self, model: EncoderDecoder, batch: Batch) -> list[float]:
@@ -119,9 +136,10 @@ class Generation:
         log_probs = model.logits(outputs).float().log_softmax(-1).gather(2, tgt.values.unsqueeze(2)).squeeze(2)
         return log_probs.masked_fill(~tgt.mask, 0.0).sum(1).tolist()
 
-    def score(self, predictions: list[list[Prediction]], references: list[str]) -> dict[str, float]:
+    def score(self, predictions: list[list[Prediction]], examples: list[Example]) -> dict[str, float]:
         """The metrics of the best prediction for each example."""
-        return text_scores([best[0].text for best in predictions], references, self.metrics)
+        texts = [best[0].text for best in predictions]
+        return {metric.name: metric(texts, examples).value for metric in self.metrics}
 
     def _shifted(self, tgt: Padded) -> Padded:
         """The decoder's inputs: bos, then all but the last token."""
@@ -140,7 +158,7 @@ class Generation:
         return choose
 
     def _attention(
-        self, model: EncoderDecoder, memory: Memory, src: Padded, found: list[list[Hypothesis]]
+        self, model: EncoderDecoder, memory: Memory, found: list[list[Hypothesis]]
     ) -> list[list[Tensor | None]]:
         """The attention of every hypothesis, by forced decoding: the search itself need not carry it."""
         rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
@@ -150,7 +168,8 @@ class Generation:
         weights = model.decoder.unroll(self._shifted(tgt), select(memory, chosen)).attention
         if weights is None:
             return _no_maps(found)
-        maps = iter(weights[i, : tgt.lengths[i], : src.lengths[row]].float().cpu() for i, row in enumerate(rows))
+        positions = memory.mask.sum(1).tolist()
+        maps = iter(weights[i, : tgt.lengths[i], : positions[row]].float().cpu() for i, row in enumerate(rows))
         return [[next(maps) for _ in hypotheses] for hypotheses in found]
 
     def _prediction(self, hypothesis: Hypothesis, attention: Tensor | None) -> Prediction:

@@ -9,10 +9,14 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """Within it, the first Ctrl-C (or SIGTERM) sets ``asked`` instead of stopping; the second stops at once."""
+    """Within it, the first Ctrl-C (or SIGTERM) sets ``asked`` instead of stopping; the second stops at once.
 
-    def __init__(self) -> None:
-        self.asked = False
+    Args:
+        tells: Whether to say so. Of several processes that hear the same signal, one is enough.
+    """
+
+    def __init__(self, *, tells: bool = True) -> None:
+        self.asked, self._tells = False, tells
         self._kept: dict[int, object] = {}
 
     def __enter__(self) -> Interrupt:
@@ -31,5 +35,6 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        # Not by print: this may come in the middle of one, which may not be entered twice.
-        os.write(2, b"\nstopping after this update, with a checkpoint; once more to stop at once\n")
+        if self._tells:
+            # Not by print: this may come in the middle of one, which may not be entered twice.
+            os.write(2, b"\nstopping after this update, with a checkpoint; once more to stop at once\n")

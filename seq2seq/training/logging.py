@@ -244,6 +244,22 @@ class RunLog:
             raise _unwritable(self.folder / name, error) from error
 
 
+class NoLog(RunLog):
+    """The log of a process for which another one speaks: nothing is shown or written."""
+
+    def update(self, update: int, figures: Mapping[str, float], tokens: int) -> None:
+        """Nothing."""
+
+    def metrics(self, update: int, split: str, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def truncate(self, update: int) -> None:
+        """Nothing."""
+
+
 def _belongs(line: str, update: int) -> bool:
     """Whether a line of ``metrics.jsonl`` is whole and tells of an update up to this one."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from seq2seq.training.distributed import Processes
 from seq2seq.training.optim import MovingAverage, Schedule
 from seq2seq.training.stopping import Best
 
@@ -35,6 +37,7 @@ class TrainingState:
         schedule: Of its learning rate.
         best: Follows the validations.
         average: Follows the weights; None where they are validated and saved as they are.
+        processes: Whose random states belong to it too.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class TrainingState:
         schedule: Schedule,
         best: Best,
         average: MovingAverage | None,
+        processes: Processes,
     ) -> None:
         self.model, self.optimizer, self.schedule, self.best, self.average = model, optimizer, schedule, best, average
+        self.processes = processes
         self.progress = Progress()
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
@@ -83,11 +88,19 @@ class TrainingState:
             "schedule": self.schedule.state_dict(),
             "best": self.best.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "random": _random_state(),
+            "random": self.processes.gather(_random_state()),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what ``state_dict`` gave. Settings that were changed in between (weight decay …) stay changed."""
+    def load_state_dict(self, state: dict[str, Any], *, seed: int) -> bool:
+        """Restores what ``state_dict`` gave. Settings that were changed in between (weight decay …) stay changed.
+
+        Args:
+            state: The same in all processes.
+            seed: Of the random numbers, where the number of processes has changed in between.
+
+        Returns:
+            Whether that number is still the same, so that nothing at all differs from a run that was not stopped.
+        """
         self.progress = Progress(*state["progress"])
         self.model.load_state_dict(state["model"])
         chosen = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
@@ -100,7 +113,19 @@ class TrainingState:
                 self.average.restart()
             else:
                 self.average.load_state_dict(state["average"])
-        _restore_random_state(state["random"])
+        same = len(state["random"]) == self.processes.size
+        if same:
+            _restore_random_state(state["random"][self.processes.rank])
+        else:
+            self.reseed(seed)
+        return same
+
+    def reseed(self, seed: int) -> None:
+        """Gives every process random numbers of its own."""
+        number = zlib.crc32(f"{seed} {self.progress.update} {self.processes.rank}".encode())
+        random.seed(number)
+        np.random.seed(number)
+        torch.manual_seed(number)
 
 
 def _random_state() -> dict[str, Any]:
@@ -108,7 +133,7 @@ def _random_state() -> dict[str, Any]:
     numpy_state = np.random.get_state(legacy=False)
     assert isinstance(numpy_state, dict)
     numpy_state["state"]["key"] = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []  # of this process's own device
     return {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state(), "cuda": cuda}
 
 
@@ -118,5 +143,5 @@ def _restore_random_state(state: dict[str, Any]) -> None:
     key = numpy_state["state"]["key"].numpy().astype(np.uint32)
     np.random.set_state({**numpy_state, "state": {**numpy_state["state"], "key": key}})
     torch.set_rng_state(state["torch"])
-    for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(one, device)
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"][0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from seq2seq.data.batching import Batching
 from seq2seq.data.datasets import Dataset
 from seq2seq.errors import ConfigError, TrainingError, nearest
 from seq2seq.training.checkpoint import Checkpoints, read_training
+from seq2seq.training.distributed import ALONE, Processes, ProcessLost
 from seq2seq.training.gradients import PRECISIONS, Gradients, NotFinite, Task
 from seq2seq.training.interrupt import Interrupt
 from seq2seq.training.logging import RunLog
@@ -97,6 +99,7 @@ class Trainer:
         log: RunLog,
         write: Callable[[Path], None],
         seed: int,
+        processes: Processes = ALONE,
     ) -> Path:
         """Trains to the end, from the run's last checkpoint where it has one; returns the best checkpoint.
 
@@ -111,14 +114,18 @@ class Trainer:
             log: Where it is told.
             write: Puts a usable model into the folder of a checkpoint.
             seed: Of the order of the examples and of what is sampled from them.
+            processes: Those that train together. Their number changes no update but by rounding.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was heard; a checkpoint has been made after the update that was going on.
             TrainingError: It cannot go on: not finite, out of memory, no room on the disk.
         """
+        processes.share(list(model.state_dict().values()))
         best = Best(metric=self.metric, mode=self.mode, patience=self.patience)
         average = None if self.average is None else MovingAverage(model, decay=self.average)
-        state = TrainingState(model=model, optimizer=optimizer, schedule=schedule, best=best, average=average)
+        state = TrainingState(
+            model=model, optimizer=optimizer, schedule=schedule, best=best, average=average, processes=processes
+        )
         gradients = Gradients(
             model=model,
             task=task,
@@ -126,24 +133,27 @@ class Trainer:
             clip_norm=self.clip_norm,
             precision=self.precision,
             seed=seed,
+            processes=processes,
             say=log.say,
         )
         work = _Work(self, state, gradients, valid, self.checkpoints(run), log, write)
-        work.resume()
+        work.begin()
         groups = self._groups(train, seed, state.progress)
-        with Interrupt() as interrupt:
+        coming = next(groups)
+        with Interrupt(tells=processes.first) as interrupt, work.together():
             while not (self._at_end(state.progress) or state.best.exhausted):
-                group, after = next(groups)
-                work.update(group, after)
+                (group, after), coming = coming, next(groups)
+                work.update(group, after, coming[0])
+                stop = any(processes.gather(interrupt.asked))
                 if after.update % self.validate_every == 0 or self._at_end(after):
                     work.validate()
-                elif after.update % self.checkpoint_every == 0 or interrupt.asked:
+                elif after.update % self.checkpoint_every == 0 or stop:
                     work.save({})
-                if interrupt.asked:
+                if stop:
                     raise KeyboardInterrupt
-        if not work.checkpoints.best():  # resumed with an end that it had passed before its first validation
+        if not processes.once(work.checkpoints.best):  # resumed, and past its end before its first validation
             work.validate()
-        return work.checkpoints.best()[0]
+        return processes.once(work.checkpoints.best)[0]
 
     def _groups(self, data: Dataset, seed: int, start: Progress) -> Iterator[tuple[list[np.ndarray], Progress]]:
         """The batches of each update from a place on, epoch after epoch without end, and the place after each.
@@ -168,7 +178,7 @@ class Trainer:
 
 
 class _Work:
-    """What the loop does: its four verbs."""
+    """What the loop does: its verbs."""
 
     def __init__(
         self,
@@ -182,30 +192,56 @@ class _Work:
     ) -> None:
         self.trainer, self.state, self.gradients, self.valid = trainer, state, gradients, valid
         self.checkpoints, self.log, self.write = checkpoints, log, write
+        self.processes = gradients.processes
 
-    def resume(self) -> None:
+    def begin(self) -> None:
         """Goes back to the last checkpoint, where there is one."""
-        latest = self.checkpoints.latest()
-        if latest is not None:
-            self.state.load_state_dict(read_training(latest))
-            self.log.truncate(self.state.progress.update)
-            self.log.say(f"resumed at update {self.state.progress.update}, from {latest}")
+        latest = self.processes.once(self.checkpoints.latest)
+        if latest is None:
+            if not self.processes.first:  # the first goes on with the numbers that it has
+                self.state.reseed(self.gradients.seed)
+            return
+        training = self.processes.once(lambda: read_training(latest))
+        same = self.state.load_state_dict(training, seed=self.gradients.seed)
+        self.log.truncate(self.state.progress.update)
+        self.log.say(f"resumed at update {self.state.progress.update}, from {latest}")
+        if not same:
+            before, now = len(training["random"]), self.processes.size
+            self.log.say(
+                f"processes: {before} before, {now} now; the random numbers of dropout and the like begin anew"
+            )
 
-    def update(self, group: list[np.ndarray], after: Progress) -> None:
-        """One step of the optimizer on the batches of a group."""
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Within it the processes train; where one is lost, says how to go on."""
         try:
-            sums, norm = self.gradients.fill(group, after.update)
+            yield
+        except ProcessLost as lost:
+            again = f"go on with resume={self.checkpoints.folder.parent}, with as many processes as you like"
+            raise ProcessLost(f"{lost}; {self._kept()}; {again}") from lost
+
+    def update(self, group: list[np.ndarray], after: Progress, following: list[np.ndarray]) -> None:
+        """One step of the optimizer on the batches of a group; those of the next one may be made meanwhile."""
+        try:
+            sums, norm = self.gradients.fill(group, after.update, following)
             rate = self.state.step(after)
             if not math.isfinite(size := self.state.size()):
                 raise NotFinite("norm of the weights", size, np.concatenate(group))  # never to be saved
         except NotFinite as found:
-            raise self._stopped(found, after.update) from found
+            raise self.processes.once(functools.partial(self._stopped, found, after.update)) from found
         self.log.update(after.update, {**sums.means(), "norm": norm, "lr": rate}, tokens=sums.count)
 
     def validate(self) -> None:
         """Validates the weights that would be used, and saves them."""
         with self.log.aside("validating"), self.state.shown():
-            seen = validate(self.state.model, self.gradients.task, self.valid, self.trainer.batching, say=self.log.say)
+            seen = validate(
+                self.state.model,
+                self.gradients.task,
+                self.valid,
+                self.trainer.batching,
+                processes=self.processes,
+                say=self.log.say,
+            )
         self._tell(seen)
         self.state.schedule.observe(seen.figures)
         self.state.best.observe(seen.figures)
@@ -220,7 +256,7 @@ class _Work:
 
         with self.log.aside("saving"):
             update, training = self.state.progress.update, self.state.state_dict()
-            self.checkpoints.save(update, write=write, training=training, figures=figures)
+            self.processes.once(lambda: self.checkpoints.save(update, write=write, training=training, figures=figures))
 
     def _tell(self, seen: Validation) -> None:
         update = self.state.progress.update
@@ -228,7 +264,7 @@ class _Work:
         self.log.metrics(update, "valid", seen.figures)
         for index in range(min(self.trainer.examples, len(self.valid))):
             example, best = self.valid.example(index), seen.predictions[index][0]
-            self.log.say(f"    source     {example.src}\n    reference  {example.tgt}\n    output     {best}")
+            self.log.say(f"    source     {example.src}\n    reference  {example.first}\n    output     {best}")
 
     def _stopped(self, found: NotFinite, update: int) -> TrainingError:
         """Names some of the lines, and where all of them are."""
@@ -240,9 +276,11 @@ class _Work:
         lines = [f"{example.where}\t{example.src}\t{example.tgt}\n" for example in examples]
         with contextlib.suppress(OSError):  # what stopped the run is the news
             target.write_text("".join(lines), encoding="utf-8")
-        latest = self.checkpoints.latest()
-        kept = f"the last good checkpoint is {latest}" if latest else "there is no checkpoint yet"
         return TrainingError(
-            f"{found} at update {update}, on {places}; {kept}; lower optimizer.lr or trainer.clip_norm, or mend "
-            "these lines"
+            f"{found} at update {update}, on {places}; {self._kept()}; lower optimizer.lr or trainer.clip_norm, "
+            "or mend these lines"
         )
+
+    def _kept(self) -> str:
+        latest = self.checkpoints.latest()
+        return f"the last good checkpoint is {latest}" if latest else "there is no checkpoint yet"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from seq2seq.data.batching import Batching
 from seq2seq.data.datasets import Dataset
+from seq2seq.training.distributed import ALONE, Processes
 from seq2seq.training.gradients import Sums, Task
 from seq2seq.training.memory import in_parts
 from seq2seq.types import Loss
@@ -28,7 +30,13 @@ class Validation:
 
 
 def validate(
-    model: nn.Module, task: Task, data: Dataset, batching: Batching, *, say: Callable[[str], None] = print
+    model: nn.Module,
+    task: Task,
+    data: Dataset,
+    batching: Batching,
+    *,
+    processes: Processes = ALONE,
+    say: Callable[[str], None] = print,
 ) -> Validation:
     """The mean loss, its perplexity where it is a likelihood, and the task's own figures, on all of a set.
 
@@ -37,6 +45,7 @@ def validate(
         task: Gives losses, predictions and their score.
         data: All of it is seen, in an order that changes no result.
         batching: How large a batch may be.
+        processes: Among whom the batches are dealt out; all of them learn the result.
         say: Is told when a batch must be split.
     """
     was_training, device = model.training, next(model.parameters()).device
@@ -46,20 +55,30 @@ def validate(
         batch = data.batch(indices).to(device)
         return task.loss(model, batch), task.predict(model, batch)
 
-    sums = Sums()
-    predictions: list[Any] = [None] * len(data)
+    parts: list[tuple[int, Sums]] = []
+    own: dict[int, Any] = {}
     with torch.inference_mode():
-        for batch in batching.in_order(data):
+        for number, batch in islice(enumerate(batching.in_order(data)), processes.rank, None, processes.size):
+            parts.append((number, Sums()))
             for indices, (loss, found) in in_parts(seen, batch, during="validation", where=data.where, say=say):
-                sums.add(loss)
-                for index, prediction in zip(indices, found):
-                    predictions[int(index)] = prediction
+                parts[-1][1].add(loss)
+                own.update(zip(indices.tolist(), found))
     model.train(was_training)
+    gathered = processes.gather((parts, own))
+    sums = Sums()
+    # Batch after batch, so that it makes no difference to the last bit who has seen them.
+    for _, part in sorted((part for parts, _ in gathered for part in parts), key=lambda part: part[0]):
+        sums.join(part)
+    every = {index: prediction for _, own in gathered for index, prediction in own.items()}
+    predictions = [every[index] for index in range(len(data))]
     figures = sums.means()
     if "nll" in figures:
         figures["perplexity"] = math.exp(min(figures["nll"], 700.0))
-    references = [data.example(index).tgt for index in range(len(data))]
-    return Validation({**figures, **task.score(predictions, references)}, predictions)
+
+    def score() -> dict[str, float]:
+        return task.score(predictions, [data.example(index) for index in range(len(data))])
+
+    return Validation({**figures, **processes.once(score)}, predictions)
 
 
 def told(figures: Mapping[str, float]) -> str:

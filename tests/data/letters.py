@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.fields import Fields
-from seq2seq.types import Padded
+from seq2seq.types import Example, Padded
 
 EOS = 3
 
 
 class Letters:
     """Bytes plus 4, then eos; when it is stochastic, a sample begins with a token that depends on the seed alone."""
+
+    kept = True
 
     def __init__(self, *, size: int = 260, stochastic: bool = False, name: str = "letters") -> None:
         self.size, self.stochastic, self.name = size, stochastic, name
@@ -45,6 +47,21 @@ class Letters:
 
     def is_empty(self, encoded: Tensor | np.ndarray) -> bool:
         return not self.decode(encoded).strip()
+
+    def prepare(self, raws: Sequence[str], say: Callable[[str], None]) -> list[bool]:
+        return [True] * len(raws)
+
+    def learn(self, examples: Iterable[Example]) -> None:
+        pass
+
+    def listed(self, given: str) -> None:
+        return None
+
+    def pieces(self, encoded: Any) -> list[str]:
+        raise NotImplementedError
+
+    def view(self, raw: str) -> None:
+        return None
 
     def fingerprint(self) -> str:
         return f"{self.name}-{self.size}"

@@ -6,13 +6,13 @@ import errno
 import multiprocessing
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seq2seq.data import encoding
+from seq2seq.data import encoding, progress
 from seq2seq.data.batching import Batching
 from seq2seq.data.datasets import Corpus, Filters, Mixture, open_dataset
 from seq2seq.data.fields import Fields
@@ -277,7 +277,37 @@ def test_open_dataset_encodes_filters_and_mixes(tmp_path: Path) -> None:
 
 def test_a_long_encoding_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_CHUNK", 2)
-    monkeypatch.setattr(encoding, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     lines: list[str] = []
     Corpus.open(PAIRS, letters(), tmp_path, lines.append)
     assert lines == ["encoded 2 examples", "encoded 4 examples", "encoded 5 examples"]
+
+
+def test_of_several_targets_all_are_kept_and_the_first_is_encoded(tmp_path: Path) -> None:
+    class Grouped(Pairs):
+        def __iter__(self) -> Iterator[Example]:
+            return (Example(src, ("first", f"Zweit\u00ebs, {src}"), "") for src, _ in self.pairs)
+
+    corpus = Corpus.open(Grouped(("a", None), ("b", None)), letters(stochastic=True), tmp_path, print)
+    assert [corpus.example(i).tgt for i in range(2)] == [("first", "Zweit\u00ebs, a"), ("first", "Zweit\u00ebs, b")]
+    assert corpus.example(1).first == "first"
+    first = [*(byte + 4 for byte in b"first"), EOS]
+    assert corpus.batch([1, 0]).tgt.values.tolist() == [first, first]
+    assert [row[1:] for row in corpus.batch([1, 0], 3).tgt.values.tolist()] == [first, first]  # sampled
+
+
+def test_a_side_that_is_not_kept_is_encoded_when_it_is_wanted(tmp_path: Path) -> None:
+    class Fresh(Letters):
+        kept = False
+
+        def prepare(self, raws: Sequence[str], say: Callable[[str], None]) -> list[bool]:
+            return [raw != "b" for raw in raws]
+
+    fields = Fields(src=Fresh(), tgt=Letters())
+    said: list[str] = []
+    filters = Filters(max_length=9, max_ratio=2)
+    pairs = Pairs(("a" * 99, "x"), ("b", "y"), ("c", "z"))
+    corpus = open_dataset(pairs, fields, tmp_path, filters=filters, name="train", say=said.append)
+    assert "empty: 1" in said[-1] and len(corpus) == 2
+    assert fields.src.encoded == 0
+    assert corpus.batch([1]).src.values.tolist() == [[ord("c") + 4, EOS]] and fields.src.encoded == 1

@@ -112,9 +112,16 @@ def test_saved_configuration_builds_the_same_field(tmp_path: Path) -> None:
         "_target_": "seq2seq.data.fields.TextField",
         "tokenizer": {"_target_": "seq2seq.data.tokenizers.Characters", "vocab": "${folder}/tgt.vocab"},
         "nfc": True,
+        "lower": False,
     }
     again = TextField(tokenizer=Characters(vocab=tmp_path / "tgt.vocab"), nfc=config["nfc"])
     assert again.fingerprint() == field.fingerprint()
+
+
+def test_small_letters_are_an_option() -> None:
+    small = TextField(tokenizer=PLAIN, lower=True)
+    assert torch.equal(small.encode("A Dog"), TextField(tokenizer=PLAIN).encode("a dog"))
+    assert small.fingerprint() != TextField(tokenizer=PLAIN).fingerprint()
 
 
 def test_a_text_field_fits_both_sides() -> None:

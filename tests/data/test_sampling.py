@@ -56,7 +56,7 @@ PATHS = {"a b c": 0.2 * 0.1 * 0.2, "ab c": 0.1 * 0.2, "a bc": 0.2 * 0.15}
 
 def drawn(tokenizer: SentencePiece, text: str) -> dict[str, float]:
     """How often each segmentation comes."""
-    counts = Counter(" ".join(tokenizer.pieces(ids)) for ids in tokenizer.sample_all([text] * DRAWS, seed=1))
+    counts = Counter(" ".join(tokenizer.pieces(tokenizer.sample_all([text], seed)[0])) for seed in range(DRAWS))
     return {pieces: count / DRAWS for pieces, count in counts.items()}
 
 
@@ -175,9 +175,17 @@ def test_what_is_kept_changes_nothing_and_is_bounded(monkeypatch: pytest.MonkeyP
             assert len(forgetful._sampler._kept) <= 60
 
 
+def test_a_text_is_drawn_alike_whatever_stands_beside_it() -> None:
+    """So that it makes no difference how a batch is dealt out to processes."""
+    tokenizer = SentencePiece(model=ABC, sampling=0.1)
+    texts = ["abc" * number for number in range(1, 9)]
+    whole = tokenizer.sample_all(texts, 1)
+    assert [*tokenizer.sample_all(texts[1::2], 1), *tokenizer.sample_all(texts[::2], 1)] == whole[1::2] + whole[::2]
+
+
 def test_seeds_are_any_numbers() -> None:
     tokenizer = SentencePiece(model=ABC, sampling=0.1)
-    samples = {str(tokenizer.sample_all(["abcabcabcabc"] * 5, seed)) for seed in (0, 1, -1, 2**32, 2**64 + 1)}
+    samples = {str(tokenizer.sample_all(["abc" * 20], seed)) for seed in (0, 1, -1, 2**32, 2**64 + 1)}
     assert len(samples) == 5
 
 

@@ -28,15 +28,15 @@ def test_what_has_arrived_is_handed_on_before_more_comes(pipe: tuple[int, int]) 
     out, into = pipe
     found = arriving(out)
     os.write(into, b"one\n")
-    assert next(found) == ["one"]
+    assert next(found) == (1, ["one"])
     os.write(into, b"two\n\nthr")
-    assert next(found) == ["two", ""]
+    assert next(found) == (2, ["two", ""])
     os.write(into, b"ee\r\nfo")
-    assert next(found) == ["three"]
+    assert next(found) == (4, ["three"])
     os.write(into, b"u")
     os.write(into, b"r")
     os.close(into)
-    assert next(found) == ["four"]
+    assert next(found) == (5, ["four"])
     assert list(found) == []
 
 
@@ -56,12 +56,12 @@ def test_any_cut_gives_the_lines_of_the_file(tmp_path: Path, pipe: tuple[int, in
         at += size
         os.write(into, piece)
         if b"\n" in piece:
-            chunk = next(stream)
-            assert 1 <= len(chunk) <= 3
-            found += chunk
+            first, lines = next(stream)
+            assert 1 <= len(lines) <= 3 and first == len(found) + 1
+            found += lines
     os.close(into)
     for chunk in stream:
-        found += chunk
+        found += chunk.lines
     assert found == expected
 
 
@@ -69,7 +69,7 @@ def test_an_empty_stream_has_no_line_and_an_empty_line_is_one(pipe: tuple[int, i
     out, into = pipe
     os.write(into, b"\n")
     os.close(into)
-    assert list(arriving(out)) == [[""]]
+    assert list(arriving(out)) == [(1, [""])]
     assert list(arriving(out)) == []
 
 
@@ -77,7 +77,7 @@ def test_what_is_not_utf8_is_told_with_its_line(pipe: tuple[int, int]) -> None:
     out, into = pipe
     os.write(into, b"ok\nok\n")
     found = arriving(out)
-    assert next(found) == ["ok", "ok"]
+    assert next(found) == (1, ["ok", "ok"])
     os.write(into, b"ok\nna\xefve\n")
     with pytest.raises(DataError, match=r"standard input:4 is not UTF-8 \(byte 0xef at position 3"):
         next(found)
@@ -85,6 +85,6 @@ def test_what_is_not_utf8_is_told_with_its_line(pipe: tuple[int, int]) -> None:
 
 def test_a_file_comes_in_lists_of_the_size_asked_for(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("1\n2\n3\n4\n5", encoding="utf-8")
-    assert list(chunks(str(tmp_path / "file"), most=2)) == [["1", "2"], ["3", "4"], ["5"]]
+    assert list(chunks(str(tmp_path / "file"), most=2)) == [(1, ["1", "2"]), (3, ["3", "4"]), (5, ["5"])]
     with pytest.raises(DataError, match="does not exist"):
         list(chunks(str(tmp_path / "none")))

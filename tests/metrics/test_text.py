@@ -7,6 +7,7 @@ import math
 import pytest
 import sacrebleu
 
+from seq2seq.errors import DataError
 from seq2seq.metrics.text import bleu, chrf, exact_match, paired_bootstrap, ter, text_scores
 
 REFERENCES = [
@@ -47,12 +48,21 @@ def test_scores_and_signatures_are_those_of_sacrebleu() -> None:
 
 def test_exact_match_is_a_percentage_over_any_reference() -> None:
     assert exact_match(["a", "b", "c", "d"], ["a", "b", "x", "D"]).value == 50
-    assert exact_match(["a", "b", "c", "d"], [["a", "b", "x", "D"], ["x", "x", "c", "x"]]).value == 75
+    assert exact_match(["a", "b", "c", "d"], [["a"], ["b", "x"], ["x", "c"], ["D"]]).value == 75
 
 
-def test_several_references_are_whole_lists_of_one_for_each_prediction() -> None:
-    assert bleu(GOOD, [BAD, REFERENCES]).value > bleu(GOOD, [BAD]).value
-    assert bleu(GOOD, [REFERENCES]) == bleu(GOOD, REFERENCES)
+@pytest.mark.parametrize(("name", "metric"), [("BLEU", bleu), ("CHRF", chrf), ("TER", ter)])
+def test_a_prediction_may_have_several_references(name: str, metric) -> None:
+    pairs = [[bad, reference] for bad, reference in zip(BAD, REFERENCES)]
+    assert metric(GOOD, pairs).value == getattr(sacrebleu, name)().corpus_score(GOOD, [BAD, REFERENCES]).score
+    assert metric(GOOD, pairs).value != metric(GOOD, BAD).value
+    assert metric(GOOD, [[reference] for reference in REFERENCES]) == metric(GOOD, REFERENCES)
+
+
+def test_predictions_may_differ_in_their_number_of_references() -> None:
+    """The second has one reference, and two words of four in it; the first equals its second."""
+    assert ter(["a b c d", "a b x y"], [["x", "a b c d"], ["a b c d"]]).value == pytest.approx(100 * 2 / (2.5 + 4))
+    assert "nrefs:var" in bleu(GOOD[:2], [REFERENCES[:2], REFERENCES[1:2]]).signature
 
 
 def test_text_scores_by_name() -> None:
@@ -71,7 +81,13 @@ def test_different_counts_are_refused_with_both(metric) -> None:
     with pytest.raises(ValueError, match="32 predictions but 31 references"):
         metric(GOOD, REFERENCES[:-1])
     with pytest.raises(ValueError, match="32 predictions but 31 references"):
-        metric(GOOD, [REFERENCES, REFERENCES[:-1]])
+        metric(GOOD, [[reference, reference] for reference in REFERENCES[:-1]])
+
+
+@pytest.mark.parametrize("metric", [bleu, chrf, ter, exact_match])
+def test_a_prediction_without_references_is_named(metric) -> None:
+    with pytest.raises(DataError, match=r"^example 2 of 3 has no references: give it one"):
+        metric(["a", "b", "c"], [["a"], [], ["c"]])
 
 
 def test_nothing_to_score_is_refused() -> None:

@@ -61,9 +61,9 @@ def test_unroll_equals_looping_step_and_padding_changes_nothing(cell: str, atten
         built = decoder(cell=cell, attention=attention, **options)
         outputs, weights = built.unroll(TGT, memory(cell))
         plain = looped(built, TGT, memory(cell))
-        close(outputs, plain.outputs)
+        close(real(outputs, TGT), real(plain.outputs, TGT))
         parameters = list(built.parameters())
-        weight = random(*outputs.shape, seed=3)
+        weight = random(*outputs.shape, seed=3) * TGT.mask.unsqueeze(2)
         close(
             gradients((outputs * weight).sum(), parameters), gradients((plain.outputs * weight).sum(), parameters), 1e-3
         )
@@ -78,7 +78,7 @@ def test_unroll_equals_looping_step_and_padding_changes_nothing(cell: str, atten
         assert (weights is None) == (attention == "none")
         if weights is not None:
             assert plain.attention is not None and alone.attention is not None and longer.attention is not None
-            close(weights, plain.attention)
+            close(real(weights, TGT), real(plain.attention, TGT))
             close(alone.attention[0], weights[1, :, :2])
             close(longer.attention[1, :5, :4], weights[1])
             assert (longer.attention[..., 4:] == 0).all()
@@ -105,6 +105,18 @@ def test_hypotheses_of_one_input_share_its_memory(attention: str) -> None:
                     close(weights[k::2], single_weights)
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("feed", [False, True])
+def test_targets_of_one_input_share_its_memory(attention: str, feed: bool) -> None:
+    """Two targets of each input give what they give beside a copy of its memory each."""
+    built, owners = decoder(attention=attention, input_feed=feed), torch.tensor([0, 0, 1, 1, 2, 2])
+    targets = tokens(2, 5, 4, 1, 3, 5, seed=1)
+    shared, tiled = built.unroll(targets, memory()), built.unroll(targets, select(memory(), owners))
+    close(real(shared.outputs, targets), real(tiled.outputs, targets))
+    if shared.attention is not None:
+        close(real(shared.attention, targets), real(tiled.attention, targets))
+
+
 def test_luong_attends_with_the_new_state_and_feeds_its_readout_back() -> None:
     """Luong et al. 2015, eq. 5 and section 3.3."""
     built, source = decoder(attention="dot", cell="elman"), memory()
@@ -112,8 +124,8 @@ def test_luong_attends_with_the_new_state_and_feeds_its_readout_back() -> None:
     (cell,) = built.recurrent.layers[0]
     hidden, readout = torch.tanh(built.bridge.projections[0](source.summary[0][0])), torch.zeros(3, 5)
     for t in range(5):
-        inside = built.embedding.weight[TGT.values[:, t]] @ cell.weight_ih.T + cell.bias
-        hidden = torch.tanh(inside + hidden @ cell.weight_hh.T + readout @ cell.weight_feedback.T)
+        inside = built.embedding.weight[TGT.values[:, t]] @ cell.input.weight.T + cell.input.bias
+        hidden = torch.tanh(inside + hidden @ cell.recurrent.weight.T + readout @ cell.feedback.weight.T)
         context, attention = attended(hidden, source)
         readout = torch.tanh(torch.cat([hidden, context], 1) @ built.readout.weight.T)
         close((outputs[:, t], weights[:, t]), (readout, attention))
@@ -129,9 +141,9 @@ def test_bahdanau_attends_with_the_old_top_state_and_feeds_the_context_to_the_fi
     low, top = (torch.tanh(built.bridge.projections[layer](source.summary[layer][0])) for layer in range(2))
     for t in range(5):
         context, attention = attended(top, source)
-        inside = built.embedding.weight[TGT.values[:, t]] @ lower.weight_ih.T + lower.bias
-        low = torch.tanh(inside + low @ lower.weight_hh.T + context @ lower.weight_feedback.T)
-        top = torch.tanh(low @ upper.weight_ih.T + upper.bias + top @ upper.weight_hh.T)
+        inside = built.embedding.weight[TGT.values[:, t]] @ lower.input.weight.T + lower.input.bias
+        low = torch.tanh(inside + low @ lower.recurrent.weight.T + context @ lower.feedback.weight.T)
+        top = torch.tanh(low @ upper.input.weight.T + upper.input.bias + top @ upper.recurrent.weight.T)
         readout = torch.tanh(torch.cat([top, context], 1) @ built.readout.weight.T)
         close((outputs[:, t], weights[:, t]), (readout, attention))
 
@@ -183,7 +195,7 @@ def test_variational_dropout_of_the_embedding_is_drawn_once_for_sampled_sequence
             parameter.zero_()
         built.embedding.weight.fill_(1.0)
         (cell,) = built.recurrent.layers[0]
-        cell.weight_ih[:4, :4] = torch.eye(4)
+        cell.input.weight[:4, :4] = torch.eye(4)
         built.readout.weight[:4, :4] = torch.eye(4)
     torch.manual_seed(0)
     built.train()

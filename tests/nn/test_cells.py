@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from seq2seq.nn import fused
 from seq2seq.nn.cells import CELLS, GRU, LSTM, Cell
+from seq2seq.types import Padded
 from tests.nn.helpers import close, gradients, random, shaken
 
 N, T, INPUT, HIDDEN, FEEDBACK = 3, 5, 4, 6, 2
@@ -20,47 +24,82 @@ def cell(name: str, feedback_dim: int = 0) -> Cell:
 def copied(ours: Cell, theirs: nn.RNNBase, suffix: str) -> None:
     """Gives a direction of torch's module the weights of a cell; torch has two biases where one is enough."""
     with torch.no_grad():
-        getattr(theirs, f"weight_ih_{suffix}").copy_(ours.weight_ih)
-        getattr(theirs, f"weight_hh_{suffix}").copy_(ours.weight_hh)
-        getattr(theirs, f"bias_ih_{suffix}").copy_(ours.bias)
+        getattr(theirs, f"weight_ih_{suffix}").copy_(ours.input.weight)
+        getattr(theirs, f"weight_hh_{suffix}").copy_(ours.recurrent.weight)
+        getattr(theirs, f"bias_ih_{suffix}").copy_(ours.input.bias)
         getattr(theirs, f"bias_hh_{suffix}").zero_()
         if isinstance(ours, GRU):
             getattr(theirs, f"bias_hh_{suffix}")[-HIDDEN:] = ours.bias_candidate
 
 
+@pytest.fixture(params=["kernel", "loop"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to run over a sequence."""
+    monkeypatch.setattr(fused, "fits", lambda *_: request.param == "kernel")
+    return request.param
+
+
 @pytest.mark.parametrize("name", CELLS)
-def test_equals_torch_in_value_and_gradient(name: str) -> None:
+def test_equals_torch_in_value_and_gradient(name: str, way: str) -> None:
     ours, theirs = cell(name), TORCH[name](INPUT, HIDDEN, batch_first=True)
     copied(ours, theirs, "l0")
     inputs, first = random(N, T, INPUT), tuple(random(N, HIDDEN, seed=k) for k in range(1, ours.parts + 1))
-    states = ours.unroll(inputs, first)
+    states, ends = ours.unroll(Padded(inputs, torch.full((N,), T)), first)
     packed = tuple(part[None] for part in first)
     outputs, final = theirs(inputs, packed if name == "lstm" else packed[0])
-    close(states[0], outputs)
-    close(tuple(part[:, -1] for part in states), tuple(part[0] for part in (final if name == "lstm" else (final,))))
+    close(states, outputs)
+    close(ends, tuple(part[0] for part in (final if name == "lstm" else (final,))))
     weight = random(N, T, HIDDEN, seed=9)
-    mine = gradients((states[0] * weight).sum(), [ours.weight_ih, ours.weight_hh, ours.bias])
+    mine = gradients((states * weight).sum(), [ours.input.weight, ours.recurrent.weight, ours.input.bias])
     close(mine, gradients((outputs * weight).sum(), [theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0]))
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", CELLS)
-def test_unroll_equals_looping_step(name: str, masked: bool) -> None:
-    ours, inputs = cell(name), random(N, T, INPUT)
+def test_unroll_equals_looping_step(name: str, masked: bool, way: str) -> None:
+    """Every hidden state, and the whole state after each sequence's own last step, whatever its padding holds."""
+    ours, inputs, lengths = cell(name), random(N, T, INPUT), torch.tensor([T, 1, 3])
     mask = (random(N, HIDDEN, seed=5) > 0).float() * 2 if masked else None
-    states = ours.unroll(inputs, ours.start(N), mask)
-    state, looped = ours.start(N), []
+    real = Padded(inputs, lengths).mask.unsqueeze(2)
+    first = tuple(random(N, HIDDEN, seed=k).requires_grad_() for k in range(1, ours.parts + 1))
+    states, ends = ours.unroll(Padded(inputs.where(real, 1e6), lengths), first, mask)
+    state, looped = first, []
     for t in range(T):
         state = ours.step(ours.project(inputs[:, t]), state, mask)
         looped.append(state)
-    plain = tuple(torch.stack(part, 1) for part in zip(*looped))
-    close(states, plain)
-    parameters = list(ours.parameters())
-    close(
-        gradients(sum(part.square().sum() for part in states), parameters),
-        gradients(sum(part.square().sum() for part in plain), parameters),
-        1e-4,
-    )
+    parts = [torch.stack(part, 1) for part in zip(*looped)]
+    plain, plain_ends = parts[0], tuple(part[torch.arange(N), lengths - 1] for part in parts)
+    close((states.where(real, 0.0), ends), (plain.where(real, 0.0), plain_ends))
+    leaves = [*first, *ours.parameters()]
+    totals = [
+        (hidden.where(real, 0.0).square().sum() + sum(part.sum() for part in last))
+        for hidden, last in ((states, ends), (plain, plain_ends))
+    ]
+    close(gradients(totals[0], leaves), gradients(totals[1], leaves), 1e-4)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_kernels_stand_in_only_for_the_cells_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of one's own, a mask, another product or another type is run as it is written."""
+    looped: list[Cell] = []
+    monkeypatch.setattr(Cell, "project", lambda cell, x: looped.append(cell) or cell.input(x))
+
+    def loops(built: Cell, rows: int = fused.SOME, **options: Any) -> bool:
+        looped.clear()
+        built.unroll(Padded(random(rows, T, INPUT), torch.full((rows,), T)), built.start(rows), **options)
+        return bool(looped)
+
+    own = type("Own", (CELLS[name],), {})(input_dim=INPUT, hidden_dim=HIDDEN)
+    swapped = cell(name)
+    swapped.recurrent = nn.Sequential(swapped.recurrent)
+    assert loops(cell(name)), "it learns"
+    with torch.no_grad():
+        assert not loops(cell(name))
+        assert loops(cell(name), rows=fused.SOME - 1)
+        assert loops(cell(name), hidden_mask=torch.ones(fused.SOME, HIDDEN))
+        assert loops(own) and loops(swapped)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert loops(cell(name))
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -69,7 +108,7 @@ def test_a_mask_acts_on_the_recurrent_product_alone(name: str) -> None:
     mask = torch.zeros(N, HIDDEN)
     given = ours.step(ours.project(random(N, INPUT)), state, mask)
     with torch.no_grad():
-        ours.weight_hh.zero_()
+        ours.recurrent.weight.zero_()
     close(given, ours.step(ours.project(random(N, INPUT)), state))
 
 
@@ -78,7 +117,7 @@ def test_a_feedback_is_a_second_part_of_the_input(name: str) -> None:
     fed = cell(name, FEEDBACK)
     joined = CELLS[name](input_dim=INPUT + FEEDBACK, hidden_dim=HIDDEN)
     weights = dict(fed.state_dict())
-    weights["weight_ih"] = torch.cat([weights["weight_ih"], weights.pop("weight_feedback")], dim=1)
+    weights["input.weight"] = torch.cat([weights["input.weight"], weights.pop("feedback.weight")], dim=1)
     joined.load_state_dict(weights)
     inputs, feedback = random(N, INPUT), random(N, FEEDBACK, seed=1)
     close(fed.feed(fed.project(inputs), feedback), joined.project(torch.cat([inputs, feedback], 1)))
@@ -86,6 +125,6 @@ def test_a_feedback_is_a_second_part_of_the_input(name: str) -> None:
 
 def test_a_fresh_lstm_remembers() -> None:
     """Jozefowicz et al. 2015, section 2.2."""
-    bias = LSTM(input_dim=INPUT, hidden_dim=HIDDEN).bias
+    bias = LSTM(input_dim=INPUT, hidden_dim=HIDDEN).input.bias
     assert bias[HIDDEN : 2 * HIDDEN].tolist() == [1.0] * HIDDEN
     assert bias[:HIDDEN].abs().max() < 1 and bias[2 * HIDDEN :].abs().max() < 1

@@ -43,6 +43,18 @@ def test_through_the_output_layer_equals_its_plain_twin(
         close(tuple(entropy.through(output, readouts, TARGETS)), tuple(plain))
 
 
+def test_rows_count_for_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objective, "ROWS", 4)
+    output, readouts, weights = shaken(nn.Linear(D, V)), random(N, D).requires_grad_(), random(N, seed=2)
+    entropy, leaves = CrossEntropy(label_smoothing=0.1), [output.weight, output.bias, readouts]
+    fast = entropy.through(output, readouts, TARGETS, weights)
+    losses = F.cross_entropy(output(readouts), TARGETS, reduction="none", label_smoothing=0.1)
+    expected = (weights * losses).sum()
+    close(fast.total, expected)
+    close(gradients(fast.total, leaves), gradients(expected, leaves))
+    close(fast.nll, entropy(output(readouts), TARGETS).nll)
+
+
 def test_through_under_autocast_is_as_near_as_its_plain_twin() -> None:
     output, readouts = shaken(nn.Linear(D, V)), random(N, D).requires_grad_()
     entropy, leaves = CrossEntropy(label_smoothing=0.1), [output.weight, output.bias, readouts]

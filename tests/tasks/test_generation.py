@@ -20,7 +20,7 @@ from seq2seq.search.limits import Limits
 from seq2seq.search.scoring import GNMT, Average, LengthPenalty, NoLengthPenalty
 from seq2seq.tasks.generation import Generation, Prediction
 from seq2seq.tasks.teacher_forcing import Always, Linear
-from seq2seq.types import Batch, Padded
+from seq2seq.types import Batch, Example, Padded
 from tests.models.networks import ATTENTIONS, network
 from tests.nn.helpers import close, gradients
 
@@ -167,8 +167,9 @@ def test_what_holds_nothing_gets_an_empty_output() -> None:
 def test_scores_the_best_prediction_of_each() -> None:
     texts = ["a b c d e", "f g a b c"]
     found = [[Prediction(text, [], 0.0, 0.0), Prediction("g", [], -1.0, -1.0)] for text in texts]
-    assert generation().score(found, texts) == {"bleu": pytest.approx(100)}
-    assert generation().score([predictions[::-1] for predictions in found], texts)["bleu"] < 10
+    examples = [Example("", text, "") for text in texts]
+    assert generation().score(found, examples) == {"bleu": pytest.approx(100)}
+    assert generation().score([predictions[::-1] for predictions in found], examples)["bleu"] < 10
 
 
 # Scheduled sampling

@@ -234,8 +234,8 @@ class Slope:
     def predict(self, model: nn.Module, batch: Batch) -> list[list[float]]:
         return [[float(value)] for value in model(batch.src.values)]
 
-    def score(self, predictions: list[list[float]], references: list[str]) -> dict[str, float]:
-        pairs = zip(predictions, references)
+    def score(self, predictions: list[list[float]], examples: list[Example]) -> dict[str, float]:
+        pairs = zip(predictions, (example.tgt for example in examples))
         return {"error": float(np.mean([abs(best[0] - float(reference)) for best, reference in pairs]))}
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,22 +37,25 @@ OPTIONS = """
 SMALL = OPTIONS.split()
 
 
-def command(*arguments: str, folder: Path) -> dict[str, object]:
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def command(*arguments: str, folder: Path, by: Sequence[str] = ()) -> dict[str, object]:
     """What to start: from the folder of a user who has the package installed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment.pop("HYDRA_FULL_ERROR", None)
-    words = [sys.executable, "-m", "seq2seq.train", *arguments]
+    words = [sys.executable, *by, "-m", "seq2seq.train", *arguments]
     return {"args": words, "cwd": folder, "env": environment, "text": True}
 
 
-def train(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(**command(*arguments, folder=folder), capture_output=True, timeout=120)  # type: ignore[call-overload]
+def train(*arguments: str, folder: Path, by: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(**command(*arguments, folder=folder, by=by), capture_output=True, timeout=120)  # type: ignore[call-overload]
 
 
-def start(*arguments: str, folder: Path, after: str) -> subprocess.Popen[str]:
+def start(*arguments: str, folder: Path, after: str, by: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Starts a run and waits until it has made a checkpoint."""
     process: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
-        **command(*arguments, folder=folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        **command(*arguments, folder=folder, by=by), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     limit = time.monotonic() + 60
     while not (folder / after).exists():
@@ -166,3 +170,64 @@ def test_no_room_to_save(tmp_path: Path) -> None:
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert list((tmp_path / "run").rglob("*.part")) == []
+
+
+# By torchrun -----------------------------------------------------------------------------------------------------
+
+
+def told(text: str) -> list[str]:
+    """The lines that the processes wrote themselves; torchrun adds a report of its own."""
+    return [line for line in text.splitlines() if line.startswith("error: ")]
+
+
+def worker(process: subprocess.Popen[str], rank: int) -> int:
+    """The number of one of the processes that torchrun started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ranks = {Path(f"/proc/{child}/environ").read_bytes().partition(b"\0RANK=")[2][:1]: int(child) for child in children}
+    return ranks[str(rank).encode()]
+
+
+def test_two_processes_one_is_killed_and_the_run_is_resumed_by_one(tmp_path: Path) -> None:
+    endless = [text for text in SMALL if not text.startswith("trainer.max_updates")]
+    process = start(
+        *endless, "run=run", "trainer.max_updates=100000", folder=tmp_path, after="run/checkpoints/0000006", by=TORCHRUN
+    )
+    lost = worker(process, 1)
+    os.kill(lost, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    (line,) = told(err)
+    assert line.startswith(f"error: lost process 1 of 2 (pid {lost} on ")
+    assert "the last good checkpoint is run/checkpoints/00" in line and "go on with resume=run" in line
+    assert out.splitlines()[0] == "run run of 2 processes"
+    stopped = max(int(path.name) for path in (tmp_path / "run/checkpoints").glob("0*"))
+    done = train("resume=run", f"trainer.max_updates={stopped + 2}", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"resumed at update {stopped}" in done.stdout and "processes: 2 before, 1 now" in done.stdout
+
+
+def test_two_processes_ctrl_c(tmp_path: Path) -> None:
+    endless = [text for text in SMALL if not text.startswith("trainer.max_updates")]
+    process = start(
+        *endless, "run=run", "trainer.max_updates=100000", folder=tmp_path, after="run/checkpoints/0000006", by=TORCHRUN
+    )
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert err.count("stopping after this update") == 1
+    assert told(err) == []
+    assert out.count("stopped; go on with: python -m seq2seq.train resume=run") == 1
+
+
+def test_two_processes_tell_a_mistake_once(tmp_path: Path) -> None:
+    mistakes = {
+        "trainer.max_updats=3": "no option is called trainer.max_updats",
+        "model.tying=al": "tying='al'",
+        "data.train.size=-1": "size=-1",
+    }
+    for mistake, message in mistakes.items():
+        done = train(*SMALL, "run=run", mistake, folder=tmp_path, by=TORCHRUN)
+        assert done.returncode != 0
+        (line,) = told(done.stderr)
+        assert message in line
+        assert not (tmp_path / "run").exists()

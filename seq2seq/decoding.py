@@ -1,0 +1,94 @@
+"""From lines to the lines that are written for them: what ``predict`` does with a chunk, in whichever process."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.errors import UserError
+
+if TYPE_CHECKING:
+    from seq2seq.data.streams import Chunk
+    from seq2seq.tasks.generation import Prediction
+
+SEARCH = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
+
+
+class Decoder:
+    """A trained model that writes text for text, or a line of JSON with all that it found; see
+    ``conf/use/predict.yaml``.
+
+    Args:
+        config: Of ``predict``.
+    """
+
+    def __init__(self, config: Any) -> None:
+        from seq2seq import results
+
+        self._model = results.open_model(config)
+        self._task = self._model.task(n_best=config.n_best, **{name: config[name] for name in SEARCH})
+        self._plain, self._tokens = is_plain(config), config.tokens
+        self._maps = None if config.attention is None else Path(config.attention)
+
+    def __call__(self, chunk: Chunk) -> str:
+        """A line for each line of a chunk. Also draws where the model looked, if it was asked to."""
+        from seq2seq import results
+
+        mapped = not self._plain or self._maps is not None
+        found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
+        if self._maps is not None:
+            results.draw_maps(self._model, chunk.lines, found, self._maps, results.to_stderr, first=chunk.first)
+        if self._plain:
+            return "".join(f"{predictions[0].text}\n" for predictions in found)
+        return "".join(f"{self._record(line, predictions)}\n" for line, predictions in zip(chunk.lines, found))
+
+    def _record(self, source: str, predictions: Sequence[Prediction]) -> str:
+        """A source and its n-best outputs as one line of JSON."""
+        hypotheses = [
+            {
+                "text": prediction.text,
+                "score": prediction.score,
+                "log_prob": prediction.log_prob,
+                "tokens": prediction.pieces,
+                "attention": None if prediction.attention is None else _rounded(prediction.attention.tolist()),
+            }
+            for prediction in predictions
+        ]
+        field = self._model.fields.src
+        pieces = field.pieces(field.encode(source))
+        return json.dumps({"source": source, "tokens": pieces, "hypotheses": hypotheses}, ensure_ascii=False)
+
+
+def _rounded(rows: list[list[float]]) -> list[list[float]]:
+    return [[round(weight, 4) for weight in row] for row in rows]
+
+
+def is_plain(config: Any) -> bool:
+    """Whether the output is nothing but text, a line for each source."""
+    return not str(config.output).endswith(".jsonl")
+
+
+def decode(options: str, chunk: Chunk) -> str:
+    """What a process does that is sent chunks: opens its model with the first one, and keeps it.
+
+    Args:
+        options: The configuration as JSON.
+        chunk: Lines.
+
+    Raises:
+        UserError: As ``Decoder`` says it, but of this one class, which finds its way between processes.
+    """
+    try:
+        return _opened(options)(chunk)
+    except UserError as error:
+        raise UserError(str(error)) from None
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(options: str) -> Decoder:
+    from omegaconf import OmegaConf
+
+    return Decoder(OmegaConf.create(json.loads(options)))

@@ -1,0 +1,113 @@
+"""A trained network made ready for use: the same modules, with their products computed faster and without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.errors import ConfigError, nearest
+from seq2seq.nn import int8
+
+Network = TypeVar("Network", bound=nn.Module)
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
+
+
+class Bf16Linear(nn.Module):
+    """A linear layer that multiplies in bfloat16; what comes in and out is fp32.
+
+    Args:
+        linear: Whose weights to take.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = linear.weight.detach().bfloat16()
+        self.bias = None if linear.bias is None else linear.bias.detach().bfloat16()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``[…, in_features] -> […, out_features]``."""
+        return F.linear(inputs.bfloat16(), self.weight, self.bias).float()
+
+
+class Table(nn.Module):
+    """An embedding and the linear layer that reads it as one table: what the layer makes of each token.
+
+    Args:
+        embedding: Its weights ``[V, D]``.
+        linear: From D features to those of the table.
+        dtype: What the table is kept in.
+    """
+
+    def __init__(self, *, embedding: Tensor, linear: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.rows = linear(embedding).detach().to(dtype)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens ``[B, T]`` to ``[B, T, features]``, fp32; ``mask`` is for training and None here."""
+        return F.embedding(tokens, self.rows).float()
+
+
+def resolved(precision: str, device: torch.device) -> str:
+    """What ``auto`` stands for on a device; any other precision as it is.
+
+    Raises:
+        ConfigError: There is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: {nearest(precision, PRECISIONS)}")
+    if precision != "auto":
+        return precision
+    return "int8" if device.type == "cpu" and int8.available() else "fp32"
+
+
+@torch.no_grad()
+def for_inference(network: Network, precision: str, *, listed: bool = False) -> Network:
+    """Changes a network in place into one that only decodes and scores, and returns it.
+
+    The decoder's first product becomes a look-up, and with ``bf16`` or ``int8`` the products take that type (the
+    readout bf16 in either case). Results equal those of the network as it was, to the rounding of the type.
+
+    Args:
+        network: In evaluation mode, on its device.
+        precision: ``fp32``, ``bf16``, ``int8`` (on a CPU with VNNI), or ``auto``: ``int8`` where that is exact and
+            fast, else ``fp32``.
+        listed: Whether it decodes by a shortlist, which takes rows of the output layer: that is bf16 in ``int8`` then.
+
+    Raises:
+        ConfigError: This processor cannot compute in this precision.
+    """
+    decoder: Any = network.decoder
+    table = decoder.embedding.weight
+    precision = resolved(precision, table.device)
+    first = decoder.recurrent.layers[0][0]
+    dtype = torch.float32 if precision == "fp32" else torch.float16
+    decoder.embedding = Table(embedding=table, linear=first.input, dtype=dtype)
+    if decoder.first_input is not None:
+        decoder.first_input.join(first.input)
+    first.input = nn.Identity()
+    if precision == "int8":
+        if listed:  # what is packed for 8 bits has no rows that could be taken
+            decoder.output = Bf16Linear(decoder.output)
+        else:
+            decoder.output = int8.Int8Linear(decoder.output, bounded=True)  # it reads what leaves a tanh …
+        if decoder.input_feed and not decoder.attends_first:
+            first.feedback = int8.Int8Linear(first.feedback, bounded=True)  # … and so does this
+        # Most of a decoder's hidden features are near zero and a few are near one: 8 bits for both would cost more here
+        # than in all other products together.
+        decoder.readout = Bf16Linear(decoder.readout)
+    if precision != "fp32":
+        swap(network, Bf16Linear if precision == "bf16" else int8.Int8Linear)
+    return network
+
+
+def swap(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
+    """Replaces every linear layer in a tree of modules."""
+    for name, child in module.named_children():
+        if type(child) is nn.Linear:
+            setattr(module, name, make(child))
+        else:
+            swap(child, make)

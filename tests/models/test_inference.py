@@ -1,0 +1,102 @@
+"""A network made ready for use: what it computes is what it computed, and laws 1 to 3 hold in every precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from seq2seq.errors import ConfigError
+from seq2seq.models.inference import for_inference
+from seq2seq.nn import int8
+from seq2seq.search.beam import BeamSearch
+from seq2seq.search.greedy import Greedy
+from seq2seq.search.limits import Limits
+from seq2seq.search.scoring import NoLengthPenalty
+from tests.models.networks import ATTENTIONS, V, network, row, tokens
+from tests.nn.helpers import close
+
+SRC, TGT = tokens(4, 2, 3), tokens(2, 5, 4, seed=1)
+BOS, EOS = 2, 3
+ERRORS = {"fp32": 1e-5, "bf16": 0.03, "int8": 0.05}
+KINDS = [
+    pytest.param(name, marks=pytest.mark.skipif(name == "int8" and not int8.available(), reason="no VNNI here"))
+    for name in ERRORS
+]
+
+
+def ready(precision: str, **options: Any) -> Any:
+    return for_inference(network(**options).eval(), precision)
+
+
+def decoded(built: Any, src: Any, search: Any) -> list[Any]:
+    with torch.inference_mode():
+        step, state = built.begin(built.encode(src))
+        return search(step, state, bos_id=BOS, eos_id=EOS, src_lengths=src.lengths)
+
+
+def beam(size: int) -> BeamSearch:
+    return BeamSearch(
+        limits=Limits(max_ratio=2.0, max_extra=3), beam_size=size, n_best=size, length_penalty=NoLengthPenalty()
+    )
+
+
+@pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@torch.inference_mode()
+def test_equals_the_network_it_was(precision: str, cell: str, attention: str) -> None:
+    options = {"cell": cell, "attention": attention}
+    plain, fast = network(**options).eval(), ready(precision, **options)
+    given = fast.logits(fast(SRC, TGT).outputs)[TGT.mask]
+    expected = plain.logits(plain(SRC, TGT).outputs)[TGT.mask]
+    assert (given - expected).norm() / expected.norm() < ERRORS[precision]
+
+
+@pytest.mark.parametrize("precision", KINDS)
+@torch.inference_mode()
+def test_padding_and_neighbours_change_nothing(precision: str) -> None:
+    built = ready(precision)
+    outputs = built(SRC, TGT).outputs
+    for number in range(3):
+        close(built(row(SRC, number), row(TGT, number)).outputs[0], outputs[number, : TGT.lengths[number]])
+
+
+@pytest.mark.parametrize("precision", KINDS)
+def test_a_score_equals_that_of_forced_decoding_and_a_beam_of_one_is_greedy(precision: str) -> None:
+    built = ready(precision)
+    greedy = decoded(built, SRC, Greedy(limits=Limits(max_ratio=2.0, max_extra=3)))
+    assert [found[0].tokens for found in decoded(built, SRC, beam(1))] == [found[0].tokens for found in greedy]
+    for number, found in enumerate(decoded(built, SRC, beam(3))):
+        for hypothesis in found:
+            written = torch.tensor([hypothesis.tokens])
+            tgt = row(TGT, 0)._replace(
+                values=torch.cat([torch.full((1, 1), BOS), written[:, :-1]], 1),
+                lengths=torch.tensor([written.shape[1]]),
+            )
+            with torch.inference_mode():
+                log_probs = built.logits(built(row(SRC, number), tgt).outputs).log_softmax(-1)
+            forced = log_probs.gather(2, written.unsqueeze(2)).sum()
+            assert float(forced) == pytest.approx(hypothesis.log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", KINDS)
+def test_serves_tied_tables(precision: str) -> None:
+    plain, fast = network(tying="all", readout_dim=4).eval(), ready(precision, tying="all", readout_dim=4)
+    with torch.inference_mode():
+        given, expected = fast.logits(fast(SRC, TGT).outputs), plain.logits(plain(SRC, TGT).outputs)
+    assert given.shape[-1] == V
+    assert (given - expected)[TGT.mask].norm() / expected[TGT.mask].norm() < ERRORS[precision]
+
+
+def test_auto_takes_what_the_processor_computes_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8, "available", lambda: False)
+    plain = network().eval()
+    with torch.inference_mode():
+        close(ready("auto")(SRC, TGT).outputs, plain(SRC, TGT).outputs)
+
+
+def test_refuses_a_precision_that_it_does_not_know() -> None:
+    with pytest.raises(ConfigError, match=r"precision=int9: did you mean 'int8'\?"):
+        ready("int9")
