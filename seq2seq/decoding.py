@@ -12,7 +12,7 @@ from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
     from seq2seq.data.streams import Chunk
-    from seq2seq.tasks.generation import Prediction
+    from seq2seq.tasks.predictions import Prediction
 
 SEARCH = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
 
@@ -29,7 +29,8 @@ class Decoder:
         from seq2seq import results
 
         self._model = results.open_model(config)
-        self._task = self._model.task(n_best=config.n_best, **{name: config[name] for name in SEARCH})
+        n_best = None if config.n_best == 1 else config.n_best  # not every task gives more
+        self._task = self._model.task(n_best=n_best, **{name: config[name] for name in SEARCH})
         self._plain, self._tokens = is_plain(config), config.tokens
         self._maps = None if config.attention is None else Path(config.attention)
 
@@ -53,6 +54,7 @@ class Decoder:
                 "score": prediction.score,
                 "log_prob": prediction.log_prob,
                 "tokens": prediction.pieces,
+                **({} if prediction.probs is None else {"probs": [round(prob, 4) for prob in prediction.probs]}),
                 "attention": None if prediction.attention is None else _rounded(prediction.attention.tolist()),
             }
             for prediction in predictions

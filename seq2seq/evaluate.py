@@ -32,7 +32,7 @@ def main(config: Any) -> None:
     outputs = [best[0].text for best in seen.predictions]
     examples = list(reader)
     references = [example.tgt for example in examples]
-    for name in ("nll", "perplexity", "accuracy"):
+    for name in (name for name in seen.figures if name != "loss"):
         print(f"{name:<18}{seen.figures[name]:10.4f}")
     for metric in metrics:
         score = metric(outputs, examples)

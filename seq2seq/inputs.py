@@ -28,14 +28,15 @@ def open_fields(config: DictConfig, folder: Path, say: Callable[[str], None]) ->
     tokenizer = config.tokenizer
     learners = {side: build(tokenizer[side], at=f"tokenizer.{side}") for side in ("src", "tgt")}
     reader = build(config.data.train, at="data.train")
-    source = build(config.source, at="source") if config.source else None
+    source, target = (build(config[side], at=side) if config[side] else None for side in ("source", "target"))
     options = {name: tokenizer[name] for name in ("joint", "nfc", "lower")}
-    fields = learn_fields(reader, **learners, **options, source=source)
+    fields = learn_fields(reader, **learners, **options, source=source, target=target)
     aside = folder / f".{bundle.FIELDS}.part"
     bundle.save_fields(aside, fields)
     aside.rename(folder / bundle.FIELDS)
-    texts = {"source": fields.src, "target": fields.tgt} if source is None else {"target": fields.tgt}
-    say(f"vocabularies: {', '.join(f'{field.size:,} for the {side}' for side, field in texts.items())}")
+    sizes = [f"{field.size:,} for the {side}" for side, field in zip(("source", "target"), fields) if field.kept]
+    if sizes:
+        say(f"vocabularies: {', '.join(sizes)}")
     return fields
 
 

@@ -21,7 +21,7 @@ from seq2seq.runs import settle
 if TYPE_CHECKING:
     from seq2seq.data.batching import Batching
     from seq2seq.data.readers import Reader
-    from seq2seq.tasks.generation import Prediction
+    from seq2seq.tasks.predictions import Prediction
     from seq2seq.trained import Model
     from seq2seq.training.logging import RunLog
     from seq2seq.training.validation import Validation

@@ -53,7 +53,7 @@ def _begun_with(config: DictConfig) -> Path | None:
     if config.init is None:
         return None
     for text in overrides():
-        if text.partition("=")[0].split(".")[0] in ("model", "source", "tokenizer", "vectors"):
+        if text.partition("=")[0].split(".")[0] in ("model", "source", "target", "tokenizer", "vectors"):
             raise ConfigError(
                 f"{text}: a run that begins with another's weights has its model and fields: leave it out"
             )

@@ -12,7 +12,7 @@ from seq2seq.data.fields import Fields
 from seq2seq.errors import UserError
 from seq2seq.models.shortlist import Shortlist
 from seq2seq.objects import build
-from seq2seq.tasks.generation import Prediction
+from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Batch
 
 _SCORING = "seq2seq.search.scoring."
@@ -55,11 +55,13 @@ class Model:
 
         Args:
             options: ``beam_size``, ``n_best``, ``length_penalty`` (alpha of GNMT's, or ``average``),
-                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``.
+                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``. A task that searches for nothing has
+                ``n_best`` alone, or none.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        node = {**self.config["task"], "search": _search(self.config["task"]["search"], given)}
-        return build(node, at="task", trusted=self.trust, fields=self.fields, **self._parts)
+        node = self.config["task"]
+        changed = {"search": _search(node["search"], given)} if "search" in node else given
+        return build({**node, **changed}, at="task", trusted=self.trust, fields=self.fields, **self._parts)
 
     def predict(
         self, sources: Sequence[Any], *, task: Any = None, attention: bool = False, tokens: int = 2048

@@ -28,7 +28,7 @@ class Field(Protocol):
         ...
 
     def learn(self, examples: Iterable[Example]) -> None:
-        """Learns what it has to know of the examples that are trained on, for most fields nothing."""
+        """Learns what it has to know, for most fields nothing, of the training examples; ``src`` is its own side."""
         ...
 
     def listed(self, given: str) -> list[str] | None:

@@ -10,8 +10,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from seq2seq.data.fields import Field, Fields, TextField, normalised
 from seq2seq.data.tokenizers import (
@@ -230,6 +229,7 @@ def learn_fields(
     nfc: bool,
     lower: bool = False,
     source: Field | None = None,
+    target: Field | None = None,
 ) -> Fields:
     """The fields of both sides, the tokenizers of those that are text learned from the training pairs.
 
@@ -237,21 +237,25 @@ def learn_fields(
         pairs: Read once for a joint vocabulary, else once for each side.
         src: Learns the source's vocabulary, and the target's too where it is joint.
         tgt: Learns the target's vocabulary where it is not joint.
-        joint: One vocabulary for both sides.
+        joint: One vocabulary for both sides, where both are text.
         nfc, lower: See ``TextField``.
-        source: The source's field where it is no text; then there is one vocabulary, the target's.
+        source: The source's field where it is no text.
+        target: Likewise.
     """
-    seen = partial(normalised, nfc=nfc, lower=lower)
+
+    def text(learner: Learner, *sides: str) -> TextField:
+        raws = (raw for pair in pairs for side in sides for raw in _all(getattr(pair, side)))
+        return TextField(tokenizer=learner.learn(normalised(raws, nfc=nfc, lower=lower)), nfc=nfc, lower=lower)
+
     if source is not None:
         source.learn(pairs)
-        texts = (text for pair in pairs for text in (pair.tgt if isinstance(pair.tgt, tuple) else (pair.tgt,)))
-        return Fields(source, TextField(tokenizer=tgt.learn(seen(texts)), nfc=nfc, lower=lower))
-    if joint:
-        both = (text for pair in pairs for text in (pair.src, pair.tgt))
-        tokenizers = [src.learn(seen(both))] * 2
-    else:
-        tokenizers = [
-            src.learn(seen(pair.src for pair in pairs)),
-            tgt.learn(seen(pair.tgt for pair in pairs)),
-        ]
-    return Fields(*(TextField(tokenizer=tokenizer, nfc=nfc, lower=lower) for tokenizer in tokenizers))
+    if target is not None:
+        target.learn(Example(pair.tgt, pair.src, pair.where) for pair in pairs)
+    if source is None and target is None and joint:
+        return Fields(*[text(src, "src", "tgt")] * 2)
+    return Fields(source or text(src, "src"), target or text(tgt, "tgt"))
+
+
+def _all(raw: Any) -> tuple[Any, ...]:
+    """The raw values of a side, of which there may be several."""
+    return raw if isinstance(raw, tuple) else (raw,)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from seq2seq.nn.dropout import check_rates
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.recurrent import Recurrent
-from seq2seq.types import Memory, Padded
+from seq2seq.types import Memory, Padded, State
 
 
 class RecurrentEncoder(nn.Module):
@@ -34,7 +34,11 @@ class RecurrentEncoder(nn.Module):
         self.dropout = dropout
         self.memory_dim = self.summary_dim = self.recurrent.output_dim
 
-    def forward(self, src: Padded) -> Memory:
-        """Tokens ``[B, S]`` to a memory of ``[B, S, memory_dim]``."""
-        outputs, summary = self.recurrent.unroll(Padded(self.embedding(src.values), src.lengths))
+    def forward(self, src: Padded, state: State = None) -> Memory:
+        """Tokens ``[B, S]``, or whatever the embedding takes, to a memory of ``[B, S, memory_dim]``.
+
+        ``state`` is the summary of what came before in the same sequences; None begins them.
+        """
+        begun = None if state is None else self.recurrent.begin(state)
+        outputs, summary = self.recurrent.unroll(Padded(self.embedding(src.values), src.lengths), begun)
         return Memory(F.dropout(outputs, self.dropout, self.training), src.mask, summary)

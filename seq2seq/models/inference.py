@@ -74,13 +74,18 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
     Args:
         network: In evaluation mode, on its device.
         precision: ``fp32``, ``bf16``, ``int8`` (on a CPU with VNNI), or ``auto``: ``int8`` where that is exact and
-            fast, else ``fp32``.
+            fast and the network writes sequences, else ``fp32``.
         listed: Whether it decodes by a shortlist, which takes rows of the output layer: that is bf16 in ``int8`` then.
 
     Raises:
         ConfigError: This processor cannot compute in this precision.
     """
-    decoder: Any = network.decoder
+    decoder: Any = getattr(network, "decoder", None)
+    if decoder is None:
+        # What only reads takes a moment in fp32, and its inputs may be numbers of any size, which 8 bits hold badly.
+        if precision not in ("auto", "fp32"):
+            swap(network, Bf16Linear if resolved(precision, _device(network)) == "bf16" else int8.Int8Linear)
+        return network
     table = decoder.embedding.weight
     precision = resolved(precision, table.device)
     first = decoder.recurrent.layers[0][0]
@@ -102,6 +107,10 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
     if precision != "fp32":
         swap(network, Bf16Linear if precision == "bf16" else int8.Int8Linear)
     return network
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
 
 
 def swap(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -15,6 +14,7 @@ from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.shortlist import Shortlist
 from seq2seq.nn.objective import CrossEntropy, DoublyStochastic
 from seq2seq.tasks.metrics import Metric, metrics_of
+from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Batch, Example, Hypothesis, Loss, Memory, Padded, State, Step, select
 
 
@@ -26,24 +26,6 @@ class Search(Protocol):
     ) -> list[list[Hypothesis]]:
         """The best hypotheses of each input, best first."""
         ...
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One output, as the world reads it. Printed, it is its text."""
-
-    text: str
-    pieces: list[str]
-    """The tokens' spelling, eos included"""
-    log_prob: float
-    """In nats, eos included"""
-    score: float
-    """What the search ranked by"""
-    attention: Tensor | None = None
-    """[len(pieces), S] over the memory's positions; None unless it was asked for"""
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class Generation:

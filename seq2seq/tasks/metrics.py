@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from seq2seq.data.builtin.scenes import Scene, truth
@@ -63,12 +63,8 @@ def metrics_of(names: Iterable[str | Metric]) -> list[Metric]:
 def kindred(metrics: Iterable[Metric]) -> list[Metric]:
     """All that belong with some metrics: those customary for text, or captions, or both, and the others as they are."""
     given = {metric.name: metric for metric in metrics}
-    tables: list[tuple[Mapping[str, object], Iterable[str]]] = [
-        (text.METRICS, ("bleu", "chrf", "ter")),
-        (captions.METRICS, captions.METRICS),
-    ]
-    for table, customary in tables:
-        if any(name in table for name in given):
+    for customary in (("bleu", "chrf", "ter"), tuple(captions.METRICS)):
+        if any(name in customary for name in given):
             given |= {name: Named(name=name) for name in customary if name not in given}
     order = list(METRICS)
     return sorted(given.values(), key=lambda metric: order.index(metric.name) if metric.name in order else len(order))

@@ -18,7 +18,8 @@ from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import Greedy
 from seq2seq.search.limits import Limits
 from seq2seq.search.scoring import GNMT, Average, LengthPenalty, NoLengthPenalty
-from seq2seq.tasks.generation import Generation, Prediction
+from seq2seq.tasks.generation import Generation
+from seq2seq.tasks.predictions import Prediction
 from seq2seq.tasks.teacher_forcing import Always, Linear
 from seq2seq.types import Batch, Example, Padded
 from tests.models.networks import ATTENTIONS, network

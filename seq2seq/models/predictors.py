@@ -1,0 +1,127 @@
+"""Predictors: an encoder, and a head that reads its memory without writing a sequence of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.models.encoder_decoder import Freezing
+from seq2seq.nn.dropout import check_rates
+from seq2seq.types import Memory, Padded, State
+
+
+class Reading(NamedTuple):
+    """What a head has read in a memory."""
+
+    values: Tensor
+    """[B, T, size], scores of labels or numbers, for every step; T = 1 where the input as a whole was read"""
+    attention: Tensor | None
+    """[B, T, S], what each position counted for; None where that is no one number"""
+    summary: State
+    """The memory's: where the next window of the same series goes on"""
+
+
+class Predictor(nn.Module):
+    """Maps a source to labels or numbers.
+
+    Args:
+        encoder: Any module from one side of a batch to a ``Memory``, with ``memory_dim`` and ``summary_dim``.
+        head: Makes the head, given those two sizes.
+    """
+
+    def __init__(self, *, encoder: nn.Module, head: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head: Any = head(memory_dim=encoder.memory_dim, summary_dim=encoder.summary_dim)
+
+    def unfreeze(self, update: int) -> None:
+        """Lets parts of the encoder learn whose time has come at this update, where it has such."""
+        if isinstance(self.encoder, Freezing):
+            self.encoder.unfreeze(update)
+
+    def forward(self, src: Padded, state: State = None) -> Reading:
+        """One side of a batch to what the head reads in its memory.
+
+        Args:
+            src: The inputs.
+            state: The summary that an earlier window of each input has left, to go on from; None begins anew.
+        """
+        memory: Memory = self.encoder(src) if state is None else self.encoder(src, state)
+        values, attention = self.head(memory)
+        return Reading(values, attention, memory.summary)
+
+
+class Whole(nn.Module):
+    """Reads an input as a whole, N to 1: pooling, then a linear layer.
+
+    Args:
+        size: Labels or numbers.
+        pooling: Makes the pooling, given the memory's two sizes; see ``nn.pooling``.
+        structure: Makes what turns scores into labels, given ``size``; None for numbers.
+        dropout: Share of the pooled features dropped.
+        memory_dim, summary_dim: Of the memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        pooling: Callable[..., nn.Module],
+        structure: Callable[..., nn.Module] | None,
+        dropout: float,
+        memory_dim: int,
+        summary_dim: int,
+    ) -> None:
+        super().__init__()
+        check_rates(dropout=dropout)
+        pool: Any = pooling(memory_dim=memory_dim, summary_dim=summary_dim)
+        self.pooling, self.output = pool, nn.Linear(pool.output_dim, size)
+        self.structure: Any = None if structure is None else structure(size=size)
+        self.dropout = dropout
+
+    def forward(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """A memory to ``[B, 1, size]``, and what each position counted for, ``[B, 1, S]``."""
+        pooled = self.pooling(memory)
+        values = self.output(F.dropout(pooled.values, self.dropout, self.training))
+        return values.unsqueeze(1), None if pooled.weights is None else pooled.weights.unsqueeze(1)
+
+    def steps(self, positions: Tensor) -> Tensor:
+        """How many steps ``[B]`` are read in memories of so many positions ``[B]``: one."""
+        return positions.clamp(max=1)
+
+
+class Steps(nn.Module):
+    """Reads every position, N to N in step: a linear layer, the same at all of them.
+
+    Args:
+        size: Labels or numbers.
+        structure: Makes what turns scores into labels, given ``size``; None for numbers.
+        dropout: Share of the memory's features dropped.
+        memory_dim, summary_dim: Of the memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        structure: Callable[..., nn.Module] | None,
+        dropout: float,
+        memory_dim: int,
+        summary_dim: int,
+    ) -> None:
+        super().__init__()
+        check_rates(dropout=dropout)
+        self.output = nn.Linear(memory_dim, size)
+        self.structure: Any = None if structure is None else structure(size=size)
+        self.dropout = dropout
+
+    def forward(self, memory: Memory) -> tuple[Tensor, None]:
+        """A memory to ``[B, S, size]``."""
+        return self.output(F.dropout(memory.values, self.dropout, self.training)), None
+
+    def steps(self, positions: Tensor) -> Tensor:
+        """How many steps ``[B]`` are read in memories of so many positions ``[B]``: each."""
+        return positions
