@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from seq2seq.data.streams import Chunk
     from seq2seq.tasks.predictions import Prediction
 
-SEARCH = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
+BEAM = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
+SEARCH = (*BEAM, "temperature", "top_k", "top_p", "stop")
 
 
 class Decoder:
@@ -32,18 +33,21 @@ class Decoder:
         n_best = None if config.n_best == 1 else config.n_best  # not every task gives more
         self._task = self._model.task(n_best=n_best, **{name: config[name] for name in SEARCH})
         self._plain, self._tokens = is_plain(config), config.tokens
-        self._maps = None if config.attention is None else Path(config.attention)
+        self._maps, self._seed = None if config.attention is None else Path(config.attention), config.seed
 
     def __call__(self, chunk: Chunk) -> str:
         """A line for each line of a chunk. Also draws where the model looked, if it was asked to."""
+        import torch
+
         from seq2seq import results
 
+        torch.manual_seed(self._seed + chunk.first)  # what is drawn is the same in whichever process
         mapped = not self._plain or self._maps is not None
         found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
         if self._maps is not None:
             results.draw_maps(self._model, chunk.lines, found, self._maps, results.to_stderr, first=chunk.first)
         if self._plain:
-            return "".join(f"{predictions[0].text}\n" for predictions in found)
+            return "".join(f"{predictions[0]}\n" for predictions in found)
         return "".join(f"{self._record(line, predictions)}\n" for line, predictions in zip(chunk.lines, found))
 
     def _record(self, source: str, predictions: Sequence[Prediction]) -> str:

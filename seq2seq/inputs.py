@@ -45,7 +45,7 @@ def remembered(config: DictConfig, network: Any, fields: Fields, say: Callable[[
     from seq2seq.data.feature_cache import CachedImages
     from seq2seq.data.images import ImageField
 
-    encoder = network.encoder
+    encoder: Any = getattr(network, "encoder", None)  # a language model has none
     if not (config.keep_features and isinstance(fields.src, ImageField) and getattr(encoder, "cacheable", False)):
         return fields
     device = next(network.parameters()).device

@@ -17,6 +17,7 @@ from seq2seq.config import build
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
 from seq2seq.runs import settle
+from seq2seq.tasks.predictions import Continuation
 
 if TYPE_CHECKING:
     from seq2seq.data.batching import Batching
@@ -73,9 +74,11 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
             log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
             log.metrics(int(best.name), "test", seen.figures)
             sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
-            draw_maps(model, sources, model.predict(sources, attention=True), folder / "attention", log.say)
+            found = model.predict(sources, attention=True)
+            name = "surprise" if isinstance(found[0][0], Continuation) else "attention"
+            draw_maps(model, sources, found, folder / name, log.say)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
-    pictures = [name for name in ("curves.png", "attention") if (folder / name).exists()]
+    pictures = [name for name in ("curves.png", "attention", "surprise") if (folder / name).exists()]
     log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
 
 
@@ -88,7 +91,8 @@ def draw_maps(
     *,
     first: int = 1,
 ) -> None:
-    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on.
+    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on; of a language
+    model, which looks nowhere, how much each token was to be expected, ``1.html``.
 
     Args:
         model: Which it was.
@@ -99,9 +103,12 @@ def draw_maps(
         first: The number of the first source.
     """
     from seq2seq.plots import draw_attention, draw_looks
+    from seq2seq.surprise import write_page
 
     for number, (source, predictions) in enumerate(zip(sources, found), start=first):
         best = predictions[0]
+        if isinstance(best, Continuation) and best.probs is not None:
+            write_page(source, best.pieces, best.probs, folder / f"{number}.html")
         if best.attention is not None:
             folder.mkdir(parents=True, exist_ok=True)
             field, target = model.fields.src, folder / f"{number}.png"

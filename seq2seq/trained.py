@@ -16,6 +16,7 @@ from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Batch
 
 _SCORING = "seq2seq.search.scoring."
+_SAMPLING = ("temperature", "top_k", "top_p")
 
 
 class Model:
@@ -55,11 +56,12 @@ class Model:
 
         Args:
             options: ``beam_size``, ``n_best``, ``length_penalty`` (alpha of GNMT's, or ``average``),
-                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``. A task that searches for nothing has
-                ``n_best`` alone, or none.
+                ``coverage_penalty``, ``max_ratio``, ``max_extra``, ``min_ratio``; for outputs drawn at random
+                ``temperature``, ``top_k``, ``top_p``; ``stop``, where a language model ends. A task that
+                searches for nothing has ``n_best`` alone, or none.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        node = self.config["task"]
+        node = self.config["task"] | ({"stop": given.pop("stop")} if "stop" in given else {})
         changed = {"search": _search(node["search"], given)} if "search" in node else given
         return build({**node, **changed}, at="task", trusted=self.trust, fields=self.fields, **self._parts)
 
@@ -111,11 +113,17 @@ def _batches(lengths: list[int], tokens: int) -> Iterator[list[int]]:
 
 
 def _search(node: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """A search's configuration with options changed. Asking a greedy search for a beam makes it a beam search."""
+    """A search's configuration with options changed. Asking for a beam or a temperature makes it such a search."""
     options = dict(options)
     limits = {k: options.pop(k) for k in ("max_ratio", "max_extra", "min_ratio") if k in options}
     node = {**node, "limits": {**node["limits"], **limits}}
-    if options and node["_target_"].endswith(".Greedy"):
+    kind = node["_target_"].rpartition(".")[2]
+    if options.keys() & set(_SAMPLING) and kind != "Sample":
+        plain = {"samples": 1, "temperature": 1.0, "top_k": None, "top_p": None, "limits": node["limits"]}
+        node, kind = {"_target_": "seq2seq.search.sample.Sample", **plain}, "Sample"
+    if kind == "Sample" and "n_best" in options and "beam_size" not in options:
+        options["samples"] = options.pop("n_best")
+    elif options.keys() - set(_SAMPLING) and kind in ("Greedy", "Sample"):
         beam = {"_target_": "seq2seq.search.beam.BeamSearch", "beam_size": 1, "n_best": 1, "coverage_penalty": 0.0}
         node = {**beam, "length_penalty": {"_target_": _SCORING + "NoLengthPenalty"}, "limits": node["limits"]}
     if "length_penalty" in options:

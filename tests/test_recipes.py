@@ -21,10 +21,20 @@ from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.learn import LearnCharacters, LearnSentencePiece
 from seq2seq.data.readers import TabSeparated
 from seq2seq.runs import instruct
+from seq2seq.training.validation import one_line
 from tests.commands import command
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
-OPTIONS = [(group, path.stem) for group in sorted(GROUPS) for path in sorted((CONF / group).glob("*.yaml"))]
+OF_OTHER_SHAPES = {
+    "write": [("task", "language_modelling"), ("model", "language_model")],
+}
+"""Options that make sense with the recipe's own data only"""
+OPTIONS = [
+    (group, path.stem)
+    for group in sorted(GROUPS)
+    for path in sorted((CONF / group).glob("*.yaml"))
+    if not any((group, path.stem) in options for options in OF_OTHER_SHAPES.values())
+]
 GOING_ON = {"caption_scst": "caption", "translate_risk": "translate"}
 """Recipes that begin with what another has trained: ``tests/test_init.py`` runs them"""
 RECIPES = sorted({path.stem for path in (CONF / "recipe").glob("*.yaml")} - GOING_ON.keys())
@@ -52,6 +62,21 @@ EIGHT = {
         "tokenizer=words",
         "trainer.max_updates=100",
         "trainer.validate_every=100",
+    ],
+    "write": [
+        "data.train.reader.size=192",
+        "data.valid.reader.size=192",
+        "data.valid.reader.part=train",
+        "data.window=24",
+        "data.hidden_dim=64",
+        "search=greedy",
+        "search.limits.max_ratio=0",
+        "search.limits.max_extra=25",  # the window, and eos
+        "model.dropout=0",
+        "trainer.batching.streams=8",
+        "trainer.validate_first=false",
+        "trainer.max_updates=300",
+        "trainer.validate_every=300",
     ],
 }
 """What makes each recipe train on eight examples, and validate on the same."""
@@ -83,10 +108,11 @@ def test_a_recipe_overfits_eight_examples_and_its_bundle_predicts_the_same(
     loaded = seq2seq.load(tmp_path / "run")
     log = (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
     last = log[log.rindex("validation at update") :]
-    shown = [re.findall(rf"(?m)\s{word} {{2,}}(.*)$", last) for word in ("source", "reference", "output")]
+    shown = [re.findall(rf"(?m)\s{word:<9}  (.*)$", last) for word in ("source", "reference", "output")]
     sources, references, outputs = shown
     assert len(sources) == 8
-    assert loaded(sources) == outputs == references
+    texts = loaded([source.replace("\\n", "\n") for source in sources])
+    assert [one_line(text) for text in texts] == outputs == references
     logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     figures = next(f for f in logged if f["split"] == "valid")
     assert figures["nll"] < 0.5 and figures["accuracy"] > 0.99
@@ -157,6 +183,21 @@ def test_every_option_builds(group: str, option: str, fields: Fields, folder: Pa
     build(config.data.filters, at="data.filters")
     for side in ("src", "tgt"):
         assert callable(build(config.tokenizer[side], at=f"tokenizer.{side}").learn)
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "option"), [(name, *each) for name, options in OF_OTHER_SHAPES.items() for each in options]
+)
+def test_every_option_of_another_shape_builds(name: str, group: str, option: str, tmp_path: Path) -> None:
+    from seq2seq import inputs
+
+    config = composed(f"recipe={name}", *EIGHT[name], f"{group}={option}", f"cache={tmp_path}")
+    fields = inputs.open_fields(config, tmp_path, print)
+    model_node, task_node = inputs.build_model(config, fields)
+    network, task = build(model_node, at="model"), build(task_node, at="task", fields=fields)
+    batch = inputs.open_data(config, "train", fields, print).batch([0, 1, 2])
+    assert torch.isfinite(task.loss(network, batch).total)
+    assert len(task.predict(network.eval(), batch)) == 3
 
 
 @pytest.mark.parametrize("option", ["words", "characters", "sentencepiece", "bpe", "trained"])

@@ -111,6 +111,44 @@ class TabSeparated:
         return joint_hash(["tabs", self.path.name, content_hash(self.path), str(self.src_column), str(self.tgt_column)])
 
 
+class TextFile:
+    """A text file as one text after another, of a million characters or the rest: for a language model, no pairs.
+
+    Args:
+        path: the file, plain or gzip.
+        start: the share of its characters that comes before what is read, 0 for none.
+        end: the share that what is read ends at, 1 for all.
+        most: characters of a text, so that memory does not grow with the file.
+    """
+
+    def __init__(self, *, path: str | Path, start: float, end: float, most: int = 1 << 20) -> None:
+        if not 0 <= start < end <= 1:
+            raise ConfigError(f"{start=}, {end=}: expected shares of the file from 0 to 1, the first one smaller")
+        self.path, self.start, self.end, self.most = Path(path), start, end, most
+
+    def __iter__(self) -> Iterator[Example]:
+        size = sum(len(line) + 1 for line in read_lines(self.path))
+        first, last = int(size * self.start), int(size * self.end)
+        kept, where, place = "", "", 0
+        for number, line in enumerate(read_lines(self.path), start=1):
+            part = f"{line}\n"[max(first - place, 0) : max(last - place, 0)]
+            place += len(line) + 1
+            if part and not kept:
+                where = f"{self.path.name}:{number}"
+            kept += part
+            while len(kept) >= self.most:
+                yield Example("", kept[: self.most], where)
+                kept = kept[self.most :]
+                where = f"{self.path.name}:{number}"
+        if kept:
+            yield Example("", kept, where)
+
+    def fingerprint(self) -> str:
+        """A hash of the file's content and name, and of which part of it is read."""
+        shares = [str(share) for share in (self.start, self.end, self.most)]
+        return joint_hash(["text", self.path.name, content_hash(self.path), *shares])
+
+
 class Several:
     """Several readers as one. As a dataset they are a mixture, each drawn from as often as its weight says.
 

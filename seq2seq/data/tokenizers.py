@@ -25,6 +25,7 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 _ESCAPE = "\uffff"  # a code point that Unicode promises never to assign
 _ESCAPED = {SPACE_MARK: _ESCAPE + "1", _ESCAPE: _ESCAPE + "0"}
 _UNESCAPED = {written: meant for meant, written in _ESCAPED.items()}
+_NEWLINE = _ESCAPE + "2"  # in a file that has a token on each line
 
 
 def escape(text: str) -> str:
@@ -168,7 +169,8 @@ class Vocabulary:
 
     Args:
         vocab: a UTF-8 file with one token a line, or the tokens. Ids are line numbers from 0, and the first four
-            lines are the specials. A text may hold the same words as a special does; they never meet.
+            lines are the specials. A text may hold the same words as a special does; they never meet. In a file, the
+        newline within a token is written as U+FFFF and 2.
     """
 
     def __init__(self, vocab: str | Path | Sequence[str]) -> None:
@@ -199,7 +201,8 @@ class Vocabulary:
 
     def save(self, folder: Path, name: str) -> str:
         """Writes ``<name>.vocab`` into the folder; returns where it will be found."""
-        (folder / f"{name}.vocab").write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
+        lines = [token.replace("\n", _NEWLINE) for token in self.tokens]
+        (folder / f"{name}.vocab").write_bytes("".join(f"{line}\n" for line in lines).encode())
         return f"${{folder}}/{name}.vocab"
 
 
@@ -276,7 +279,8 @@ def _read_tokens(path: Path) -> tuple[str, ...]:
     content = _read(path)
     try:
         # Not splitlines: it would also split on characters that are tokens themselves.
-        return tuple(content.decode("utf-8").removesuffix("\n").split("\n"))
+        lines = content.decode("utf-8").removesuffix("\n").split("\n")
+        return tuple(line.replace(_NEWLINE, "\n") for line in lines)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: not UTF-8; save the vocabulary as UTF-8, one token a line") from error

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from seq2seq.data.builtin.scenes import Scene, truth
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.metrics import captions, text
+from seq2seq.metrics import captions, code, text
 from seq2seq.metrics.text import Score
 from seq2seq.types import Example
 
@@ -53,6 +53,16 @@ class Truth:
         """Examples of ``data.builtin.scenes`` only; raises DataError for others."""
         hits = sum(truth(caption, Scene.parse(example.src)) for caption, example in zip(predictions, examples))
         return Score(100 * hits / len(predictions), "scenes")
+
+
+class Parsable:
+    """The percentage of the lines of the texts that are Python, whatever their references."""
+
+    name = "parsable"
+
+    def __call__(self, predictions: Sequence[str], examples: Sequence[Example]) -> Score:
+        """See ``metrics.code``."""
+        return code.parsable(predictions)
 
 
 def metrics_of(names: Iterable[str | Metric]) -> list[Metric]:

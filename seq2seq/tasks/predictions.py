@@ -25,3 +25,10 @@ class Prediction:
 
     def __str__(self) -> str:
         return self.text
+
+
+class Continuation(Prediction):
+    """What may come after a prompt. Printed, it is one line: a newline is written ``\\n``, a backslash ``\\\\``."""
+
+    def __str__(self) -> str:
+        return self.text.replace("\\", "\\\\").replace("\n", "\\n")

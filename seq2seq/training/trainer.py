@@ -25,7 +25,7 @@ from seq2seq.training.logging import RunLog
 from seq2seq.training.optim import MovingAverage, Schedule
 from seq2seq.training.state import Progress, TrainingState
 from seq2seq.training.stopping import Best
-from seq2seq.training.validation import Validation, told, validate
+from seq2seq.training.validation import Validation, one_line, told, validate
 
 
 class Trainer:
@@ -46,6 +46,7 @@ class Trainer:
         patience: Validations without improvement after which to stop; None for never.
         average: Decay of the moving average of the weights that is validated and saved; None for none.
         examples: How many examples each validation prints.
+        validate_first: Validates before the first update too.
         batching: How training batches are made.
     """
 
@@ -66,6 +67,7 @@ class Trainer:
         patience: int | None,
         average: float | None,
         examples: int,
+        validate_first: bool,
         batching: Batches,
     ) -> None:
         if max_updates is None and max_epochs is None and patience is None:
@@ -80,6 +82,7 @@ class Trainer:
         self.keep_last, self.keep_best = keep_last, keep_best
         self.metric, self.mode, self.patience = metric, mode, patience
         self.average, self.examples, self.batching = average, examples, batching
+        self.validate_first = validate_first
 
     def checkpoints(self, run: Path) -> Checkpoints:
         """The checkpoints of a run that this trainer makes or has made."""
@@ -209,6 +212,8 @@ class _Work:
         if latest is None:
             if not self.processes.first:  # the first goes on with the numbers that it has
                 self.state.reseed(self.gradients.seed)
+            if self.trainer.validate_first:
+                self.validate()
             return
         training = self.processes.once(lambda: read_training(latest))
         same = self.state.load_state_dict(training, seed=self.gradients.seed)
@@ -273,7 +278,9 @@ class _Work:
         self.log.metrics(update, "valid", seen.figures)
         for index in range(min(self.trainer.examples, len(self.valid))):
             example, best = self.valid.example(index), seen.predictions[index][0]
-            self.log.say(f"    source     {example.src}\n    reference  {example.first}\n    output     {best}")
+            shown = {"source": example.src, "reference": example.first, "output": best}
+            for name, value in shown.items():
+                self.log.say(f"    {name:<9}  {one_line(value)}")
 
     def _stopped(self, found: NotFinite, update: int) -> TrainingError:
         """Names some of the lines, and where all of them are."""

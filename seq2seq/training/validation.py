@@ -78,11 +78,18 @@ def validate(
     figures = sums.means()
     if "nll" in figures:
         figures["perplexity"] = math.exp(min(figures["nll"], 700.0))
+    if "characters" in figures:  # for each token, of a text without a source
+        figures["bits_per_character"] = figures["nll"] / math.log(2) / figures.pop("characters")
 
     def score() -> dict[str, float]:
         return task.score(predictions, [data.example(index) for index in range(len(data))])
 
     return Validation({**figures, **processes.once(score)}, predictions)
+
+
+def one_line(value: Any) -> str:
+    """A value as it is printed, with whatever it has of newlines shown."""
+    return str(value).replace("\n", "\\n")
 
 
 def told(figures: Mapping[str, float]) -> str:

@@ -55,6 +55,7 @@ def trainer(**changes: Any) -> Trainer:
         "patience": None,
         "average": None,
         "examples": 0,
+        "validate_first": False,
         "batching": Batching(sentences=4),
     }
     assert set(changes) <= set(settings)
