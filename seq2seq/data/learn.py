@@ -29,6 +29,8 @@ from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 
 _MOST_COUNTED = 4_000_000  # distinct tokens, some 500 MB
+_LONG = 4096
+"""Characters of a sentence that SentencePiece learns from: it passes over those of more than 16,384 bytes"""
 
 
 class Learner(Protocol):
@@ -210,14 +212,24 @@ class _Sentences:
 
     def __iter__(self) -> Iterator[str]:
         try:
-            for text in self._texts:
-                if text:
-                    yield escape(text) if self._escaped else text
+            for part in (part for text in self._texts for part in _parts(text)):
+                yield escape(part) if self._escaped else part
         except GeneratorExit:
             raise
         except BaseException as error:
             self.failure = error
             raise
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text in parts that are not long, cut behind a newline where there is one; nothing of an empty one."""
+    start = 0
+    while start < len(text):
+        end = start + _LONG
+        if end < len(text):
+            end = text.rfind("\n", start, end) + 1 or end
+        yield text[start:end]
+        start = end
 
 
 def learn_fields(

@@ -44,7 +44,8 @@ class LanguageModelling:
             raise ConfigError("a coverage penalty needs a model with attention: set it to 0")
         self.field, self.objective, self.search, self.metrics = fields.tgt, objective, search, metrics_of(metrics)
         self.stop = stop.replace("\\n", "\n") if stop else None
-        texts = _texts(fields.tgt)
+        self._anchor = int(self.field.encode("a")[0])
+        texts = [self._after(True, [index]) for index in range(self.field.size)]
         self._characters = torch.tensor([len(text) for text in texts])
         self._ends = torch.tensor([self.stop is not None and text.startswith(self.stop) for text in texts])
 
@@ -78,7 +79,11 @@ class LanguageModelling:
             forced = self._forced(model, select(state, rows.to(device)), texts.to(device)).exp().cpu()
             probs = [row[:length].tolist() for row, length in zip(forced, texts.lengths)]
         each = iter(probs)
-        return [[self._prediction(hypothesis, next(each)) for hypothesis in hypotheses] for hypotheses in found]
+        prompted = (batch.src.lengths > 1).tolist()
+        return [
+            [self._prediction(hypothesis, next(each), after) for hypothesis in hypotheses]
+            for hypotheses, after in zip(found, prompted)
+        ]
 
     @torch.inference_mode()
     def log_probs(self, model: LanguageModel, batch: Batch) -> list[float]:
@@ -100,11 +105,20 @@ class LanguageModelling:
         log_probs = model.logits(outputs).float().log_softmax(-1).gather(2, texts.values.unsqueeze(2)).squeeze(2)
         return log_probs.masked_fill(~texts.mask, 0.0)
 
-    def _prediction(self, hypothesis: Hypothesis, probs: list[float] | None) -> Prediction:
-        text, pieces = self.field.decode(hypothesis.tokens), self.field.pieces(hypothesis.tokens)
+    def _prediction(self, hypothesis: Hypothesis, probs: list[float] | None, prompted: bool) -> Prediction:
+        text, pieces = self._after(prompted, hypothesis.tokens), self.field.pieces(hypothesis.tokens)
         if self.stop is not None:
             text = text.partition(self.stop)[0]
         return Continuation(text, pieces, hypothesis.log_prob, hypothesis.score, probs=probs)
+
+    def _after(self, prompted: bool, tokens: list[int]) -> str:
+        """What tokens say up to eos; where text comes before them, with the space that may begin theirs.
+
+        (Of a character that is spelled in bytes, each byte by itself says one.)
+        """
+        if not prompted:
+            return self.field.decode(tokens)
+        return self.field.decode([self._anchor, *tokens])[len(self.field.decode([self._anchor])) :]
 
     def _refuse_unknown(self, batch: Batch) -> None:
         """Stops at a user's prompt of which the model would see nothing but that something is there."""
@@ -121,10 +135,3 @@ class LanguageModelling:
 def _beginnings(prompts: Padded) -> Padded:
     """Prompts without the eos that ends them; an empty one is an eos, after which a text begins."""
     return Padded(prompts.values, (prompts.lengths - 1).clamp(min=1))
-
-
-def _texts(field: TextField) -> list[str]:
-    """What each token adds to a text. (A byte of a character that is spelled in bytes counts as one itself.)"""
-    anchor = int(field.encode("a")[0])
-    before = len(field.decode([anchor]))
-    return [field.tokenizer.decode([anchor, index])[before:] for index in range(field.size)]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seq2seq.data.readers import ParallelText, Several, TabSeparated, read_lines
+from seq2seq.data.readers import ParallelText, Several, TabSeparated, TextFile, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 
@@ -156,3 +156,29 @@ def test_several_readers_one_after_the_other(tmp_path: Path) -> None:
     assert [example.src for example in Several(readers=[one, two], weights=[1, 0.5])] == ["one", "two"]
     with pytest.raises(ConfigError, match="2 readers, 1 weights"):
         Several(readers=[one, two], weights=[1])
+
+
+@pytest.mark.parametrize("most", [3, 7, 1000])
+def test_a_text_file_is_cut_by_shares_of_its_characters(tmp_path: Path, most: int) -> None:
+    text = "eins\nzwei\n\nfünf\nsechs\n"
+    path = write(tmp_path / "a.txt", text.replace("\n", "\r\n").encode())
+    parts = {}
+    for start, end in ((0.0, 0.4), (0.4, 1.0)):
+        examples = list(TextFile(path=path, start=start, end=end, most=most))
+        assert all(0 < len(example.tgt) <= most and example.src == "" for example in examples)
+        parts[start] = "".join(example.tgt for example in examples)
+    assert parts[0.0] == text[: int(0.4 * len(text))] and parts[0.0] + parts[0.4] == text
+    whole = list(TextFile(path=path, start=0.0, end=1.0, most=most))
+    first, last = whole[0], whole[-1]
+    assert first.where == "a.txt:1"
+    assert last.where == ("a.txt:5" if most < 1000 else "a.txt:1")
+
+
+def test_a_text_file_of_which_nothing_is_asked(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", b"ab\n")
+    for start, end in ((0.5, 0.5), (-0.1, 1.0), (0.0, 1.1)):
+        with pytest.raises(ConfigError, match="expected shares of the file from 0 to 1"):
+            TextFile(path=path, start=start, end=end)
+    prints = {TextFile(path=path, start=start, end=1.0).fingerprint() for start in (0.0, 0.5)}
+    assert len(prints) == 2
+    assert list(TextFile(path=path, start=0.0, end=0.1)) == []

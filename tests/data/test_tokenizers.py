@@ -297,3 +297,24 @@ def test_a_model_without_end_of_sentence_is_refused(tmp_path: Path) -> None:
     model = own_model(tmp_path, eos_id=-1)
     with pytest.raises(ConfigError, match=r"own\.model: this SentencePiece model has no end of sentence"):
         SentencePiece(model=model)
+
+
+@pytest.mark.parametrize("learn", [LearnCharacters, LearnWords])
+def test_newlines_are_tokens_that_can_be_saved(learn: Callable[..., Any], tmp_path: Path) -> None:
+    text = "a\nb \n \\n\uffff c\n\n"
+    made = learn(max_size=None, min_count=1).learn([text])
+    node = made.save(tmp_path, "x")
+    loaded = type(made)(vocab=tmp_path / "x.vocab")
+    assert node["vocab"] == "${folder}/x.vocab" and loaded.fingerprint() == made.fingerprint()
+    assert loaded.decode(loaded.encode(text)) == text
+
+
+@pytest.mark.parametrize("model_type", TYPES)
+def test_long_texts_are_learned_from_and_come_back(model_type: str) -> None:
+    """Longer than what SentencePiece takes for a sentence."""
+    text = "\n".join(sentences(1500)) + "\n"
+    assert len(text.encode()) > 40_000
+    made = learner(model_type).learn([text])
+    assert made.decode(made.encode(text)) == text
+    assert len(made.encode(text)) < 0.7 * len(text), "pieces are learned, not characters alone"
+    assert learner(model_type).learn([text.replace("\n", " ")]) is not None

@@ -307,3 +307,13 @@ def test_weights_that_grow_past_all_bounds_are_never_saved(tmp_path: Path) -> No
     with pytest.raises(TrainingError, match=r"the norm of the weights became inf at update 1, .* no checkpoint yet"):
         fit_toy(tmp_path, lr=3e38, clip_norm=None, checkpoint_every=1, batching=Batching(sentences=20))
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_validation_before_the_first_update_is_one_like_any_other(tmp_path: Path) -> None:
+    fit_toy(tmp_path / "run", max_updates=4, validate_every=4, validate_first=True, keep_last=9)
+    assert [line["update"] for line in metrics(tmp_path / "run", "valid")] == [0, 4]
+    assert (tmp_path / "run" / "checkpoints" / "0000000").is_dir()
+    first, last = metrics(tmp_path / "run", "valid")
+    assert first["loss"] > last["loss"]
+    fit_toy(tmp_path / "run", max_updates=6, validate_every=6, validate_first=True, keep_last=9)
+    assert [line["update"] for line in metrics(tmp_path / "run", "valid")] == [0, 4, 6], "only where a run begins"
