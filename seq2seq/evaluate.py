@@ -39,7 +39,7 @@ def main(config: Any) -> None:
         print(f"{metric.name:<18}{score.value:10.2f}  {score.signature}", flush=True)
     if config.output is not None:
         with opened(config.output) as file:
-            file.writelines(output + "\n" for output in outputs)
+            file.writelines(f"{best[0]}\n" for best in seen.predictions)
     if config.baseline is not None:
         lines = baseline(config, model, reader)
         if len(lines) != len(outputs):

@@ -28,7 +28,7 @@ def write_page(prompt: str, pieces: Sequence[str], probs: Sequence[float], targe
     """
     spans = []
     for piece, prob in zip(pieces, probs, strict=True):
-        strength = min(-math.log2(max(prob, 2.0**-64)) / MOST, 1.0)
+        strength = min(abs(math.log2(max(prob, 2.0**-64))) / MOST, 1.0)
         spans.append(
             f'<span title="{prob:.3f}" style="background:rgba(230,60,40,{strength:.2f})">{escape(piece)}</span>'
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from seq2seq.data.progress import Progress
 from seq2seq.data.readers import Reader
 from seq2seq.data.storage import Array, ColumnWriter, locked, seal, unsealed
 from seq2seq.errors import DataError
+from seq2seq.types import Example
 
 _FORMAT = "2"
 """Changes whenever what is stored does, so that no older cache is taken for a new one."""
 _CHUNK = 4096
-"""Examples that are encoded at a time."""
+"""Examples that are encoded at a time, …"""
+_TEXT = 1 << 23
+"""… or the characters of them, where they are as long as books."""
 _SHORT = 4
 """Steps that the encoding of a text may have that is not blank and of which still nothing is left."""
 
@@ -87,7 +90,7 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
     size = 0
     try:
         with (folder / "empty.values").open("wb") as empty:
-            while chunk := list(islice(examples, _CHUNK)):
+            for chunk in _chunks(examples):
                 blank = np.zeros(len(chunk), bool)
                 for name, field in sides.items():
                     values = [getattr(example, name) for example in chunk]
@@ -109,6 +112,19 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
         for writer in writers.values():
             writer.close()
     return {"size": size, "columns": dtypes, "several": several}
+
+
+def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    chunk: list[Example] = []
+    size = 0
+    for example in examples:
+        chunk.append(example)
+        size += sum(len(side) for side in (example.src, example.tgt) if isinstance(side, str))
+        if len(chunk) == _CHUNK or size >= _TEXT:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _is_empty(field: Field, raw: str, encoded: Array) -> bool:

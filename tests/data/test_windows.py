@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from seq2seq.data import encoding
 from seq2seq.data.datasets import Dataset, carries, open_dataset
 from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.learn import LearnCharacters
@@ -86,3 +87,9 @@ def test_a_window_longer_than_all_of_the_text(tmp_path: Path) -> None:
 def test_an_index_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(IndexError, match="indices go from 0 to"):
         windows(tmp_path, 4).batch([7])
+
+
+def test_texts_as_long_as_books_are_encoded_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = windows(tmp_path / "one", 4).batch(range(7)).tgt.values
+    monkeypatch.setattr(encoding, "_TEXT", 5)
+    assert torch.equal(windows(tmp_path / "two", 4).batch(range(7)).tgt.values, expected)
