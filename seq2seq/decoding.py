@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from seq2seq.data.streams import Chunk
     from seq2seq.tasks.predictions import Prediction
 
-BEAM = ("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio")
-SEARCH = (*BEAM, "temperature", "top_k", "top_p", "stop")
+SEARCH = (
+    *("beam_size", "length_penalty", "coverage_penalty", "max_ratio", "max_extra", "min_ratio"),
+    *("temperature", "top_k", "top_p", "stop"),
+)
 
 
 class Decoder:

@@ -50,7 +50,9 @@ class LanguageModelling:
         self._ends = torch.tensor([self.stop is not None and text.startswith(self.stop) for text in texts])
 
     def loss(self, model: LanguageModel, batch: Batch, update: int = 0) -> Loss:
-        """The objective summed over a window's tokens, of which the first is only read."""
+        """The objective summed over the tokens of windows (see ``data.windows``), of which the first is only read."""
+        if batch.follows is None:
+            raise ConfigError("a language model is trained on windows of a text, not on pairs: data=text_file")
         window: Padded = batch.tgt
         read = Padded(window.values[:, :-1], window.lengths - 1)
         outputs, state = model.unroll(read, batch.state)

@@ -31,10 +31,7 @@ class Carry:
         self.fresh = {}
 
     def onto(self, batch: Batch) -> Batch:
-        """The batch with the state that each row goes on from: zeros where there is none, None where there is no one.
-
-        Only what says whom it follows is changed.
-        """
+        """The batch with the state that each row goes on from: zeros where there is none, None where no row has one."""
         if batch.follows is None:
             return batch
         found = [self._after(index) for index in batch.follows]

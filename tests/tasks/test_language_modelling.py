@@ -164,6 +164,12 @@ def test_a_prompt_that_the_vocabulary_cannot_spell(monkeypatch: pytest.MonkeyPat
     task().predict(net, seen._replace(tgt=seen.src))  # what is validated on may have such
 
 
+def test_pairs_are_no_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = prompts("ab", "c")
+    with pytest.raises(ConfigError, match="windows of a text, not on pairs: data=text_file"):
+        task().loss(network(monkeypatch), pairs._replace(tgt=pairs.src))
+
+
 def test_what_cannot_be_built() -> None:
     other = TextField(tokenizer=LearnCharacters(max_size=None, min_count=1).learn(["xyz"]))
     with pytest.raises(ConfigError, match="one vocabulary"):
