@@ -24,7 +24,17 @@ from seq2seq.runs import instruct
 from tests.commands import command
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
-OPTIONS = [(group, path.stem) for group in sorted(GROUPS) for path in sorted((CONF / group).glob("*.yaml"))]
+OF_OTHER_SHAPES = {
+    "sentiment": [("target", "label"), ("task", "labelling"), ("model", "classifier")],
+    "slots": [("target", "tags"), ("model", "tagger")],
+}
+"""Options that make sense with the recipe's own data only"""
+OPTIONS = [
+    (group, path.stem)
+    for group in sorted(GROUPS)
+    for path in sorted((CONF / group).glob("*.yaml"))
+    if not any((group, path.stem) in options for options in OF_OTHER_SHAPES.values())
+]
 GOING_ON = {"caption_scst": "caption", "translate_risk": "translate"}
 """Recipes that begin with what another has trained: ``tests/test_init.py`` runs them"""
 RECIPES = sorted({path.stem for path in (CONF / "recipe").glob("*.yaml")} - GOING_ON.keys())
@@ -157,6 +167,21 @@ def test_every_option_builds(group: str, option: str, fields: Fields, folder: Pa
     build(config.data.filters, at="data.filters")
     for side in ("src", "tgt"):
         assert callable(build(config.tokenizer[side], at=f"tokenizer.{side}").learn)
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "option"), [(name, *each) for name, options in OF_OTHER_SHAPES.items() for each in options]
+)
+def test_every_option_of_another_shape_builds(name: str, group: str, option: str, tmp_path: Path) -> None:
+    from seq2seq import inputs
+
+    config = composed(f"recipe={name}", *EIGHT[name], f"{group}={option}", f"cache={tmp_path}")
+    fields = inputs.open_fields(config, tmp_path, print)
+    model_node, task_node = inputs.build_model(config, fields)
+    network, task = build(model_node, at="model"), build(task_node, at="task", fields=fields)
+    batch = inputs.open_data(config, "train", fields, print).batch([0, 1, 2])
+    assert torch.isfinite(task.loss(network, batch).total)
+    assert len(task.predict(network.eval(), batch)) == 3
 
 
 @pytest.mark.parametrize("option", ["words", "characters", "sentencepiece", "bpe", "trained"])

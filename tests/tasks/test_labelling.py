@@ -54,7 +54,10 @@ def test_a_classifier_from_files_to_answers(tmp_path: Path) -> None:
     assert [each["text"] for each in first["hypotheses"]] == ["pos", "neg"]
     assert first["hypotheses"][0]["probs"][0] > 0.5
     figures = command("evaluate", "model=run", "data.split=valid", cwd=tmp_path)
-    assert figures.code == 0 and [line.split()[:2] for line in figures.out.splitlines()][-1] == ["exact_match", "100.00"]
+    assert figures.code == 0 and [line.split()[:2] for line in figures.out.splitlines()][-1] == [
+        "exact_match",
+        "100.00",
+    ]
     assert "bleu" not in figures.out, "a label is no text"
     wrong = command("predict", "model=run", "beam_size=3", "input=in.txt", cwd=tmp_path)
     assert wrong.code == 1 and "no option is called task.beam_size" in wrong.err and wrong.err.count("\n") == 1
