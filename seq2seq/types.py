@@ -76,10 +76,16 @@ class Batch(NamedTuple):
     """None when only predicting"""
     indices: list[int]
     """Which examples of the dataset these are, for messages about them"""
+    follows: list[int | None] | None = None
+    """Of each example the index of the one that it goes on from, or None; None for all where no state is carried"""
+    state: State = None
+    """The state that each row begins with; None for all from the beginning"""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-        return Batch(self.src.to(device), None if self.tgt is None else self.tgt.to(device), self.indices)
+        tgt = None if self.tgt is None else self.tgt.to(device)
+        state = None if self.state is None else map_state(lambda tensor: tensor.to(device), self.state)
+        return self._replace(src=self.src.to(device), tgt=tgt, state=state)
 
 
 class Example(NamedTuple):
@@ -144,3 +150,6 @@ class Loss:
     """Number of tokens, labels or values that ``total`` sums over"""
     figures: dict[str, float] = field(default_factory=dict)
     """More sums over the same count, for the log (for example correct tokens)"""
+    state: State = None
+    """Where states are carried, that after each example's last step: detached, and a nest of plain tuples, which a
+    checkpoint can hold"""

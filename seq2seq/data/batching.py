@@ -30,6 +30,18 @@ class Lengths(Protocol):
         ...
 
 
+class Batches(Protocol):
+    """Any way to make batches. What they hold are indices into the corpus."""
+
+    def epoch(self, corpus: Lengths, *, seed: int, epoch: int, start: int = 0) -> Iterator[Indices]:
+        """The batches of an epoch that is trained on, a pure function of (corpus, seed, epoch), from ``start`` on."""
+        ...
+
+    def in_order(self, corpus: Lengths) -> Iterator[Indices]:
+        """Every example exactly once, for validation and decoding."""
+        ...
+
+
 class Batching:
     """Batches of examples of like length, within a budget.
 
@@ -94,6 +106,35 @@ class Batching:
             assert self.tokens is not None
             cuts = _cuts(np.maximum(src, tgt)[order].tolist(), self.tokens)
         return np.split(indices, cuts)
+
+
+class Streams:
+    """Batches whose rows go on from those of the batch before: for examples that are the windows of a long sequence.
+
+    The corpus is cut into ``streams`` stretches of consecutive examples, of one length or one more, and batch t holds
+    the t-th example of each: every row is where it was in the batch before, and only the last batch may lack some. The
+    order is the same in every epoch, in which an example that begins a stretch goes on from the end of the one before.
+
+    Args:
+        streams: how many examples a batch holds.
+    """
+
+    def __init__(self, *, streams: int) -> None:
+        if streams < 1:
+            raise ConfigError(f"streams={streams}: expected the number of rows of a batch, 1 or more")
+        self.streams = streams
+
+    def epoch(self, corpus: Lengths, *, seed: int, epoch: int, start: int = 0) -> Iterator[Indices]:
+        """The batches of one epoch, without the first ``start``; nothing is shuffled."""
+        size, rows = len(corpus), min(self.streams, len(corpus))
+        # The first size % rows stretches are the longer ones, so that the rows of a batch are the first of all rows.
+        firsts = np.arange(rows) * (size // rows) + np.minimum(np.arange(rows), size % rows)
+        for place in range(start, -(-size // rows)):
+            yield firsts[: size % rows if place == size // rows else rows] + place
+
+    def in_order(self, corpus: Lengths) -> Iterator[Indices]:
+        """The same batches: every example once, after the one that it goes on from unless it begins a stretch."""
+        return self.epoch(corpus, seed=0, epoch=0)
 
 
 def _cuts(lengths: list[int], budget: int) -> list[int]:

@@ -12,14 +12,15 @@ from seq2seq.data.fields import Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.mixture import Mixture
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Reader, Several
+from seq2seq.data.readers import Joined, Reader, Several
+from seq2seq.data.windows import Windows
 from seq2seq.types import Batch, Example
 
-__all__ = ["Corpus", "Dataset", "Filters", "Mixture", "open_dataset"]
+__all__ = ["Corpus", "Dataset", "Filters", "Mixture", "carries", "open_dataset"]
 
 
 class Dataset(Lengths, Protocol):
-    """Examples by their index, from 0 on. ``Corpus`` and ``Mixture`` are datasets."""
+    """Examples by their index, from 0 on. ``Corpus``, ``Mixture`` and ``Windows`` are datasets."""
 
     def example(self, index: int) -> Example:
         """One example as it was read."""
@@ -34,13 +35,18 @@ class Dataset(Lengths, Protocol):
         ...
 
 
+def carries(data: Dataset) -> bool:
+    """Whether examples go on from others, so that a model carries its state from batch to batch: ``Batch.follows``."""
+    return bool(getattr(data, "carries", False))
+
+
 def open_dataset(
     reader: Reader, fields: Fields, cache: Path, *, filters: Filters | None, name: str, say: Callable[[str], None]
 ) -> Dataset:
     """A reader's examples, encoded, filtered and mixed.
 
     Args:
-        reader: gives the examples; those of ``Several`` readers become a mixture.
+        reader: gives the examples; those of ``Several`` readers become a mixture, ``Joined`` ones windows.
         fields: encode the two sides.
         cache: a folder for encoded corpora, shared by all runs.
         filters: which pairs are left out; None keeps all.
@@ -50,6 +56,8 @@ def open_dataset(
     Raises:
         DataError: a file that is not what was promised, no examples, or none left.
     """
+    if isinstance(reader, Joined):
+        return Windows.open(reader, fields, cache, name=name, say=say)
     if isinstance(reader, Several):
         names = [f"{name}[{number}]" for number in range(len(reader.readers))]
         corpora = [_opened(each, fields, cache, filters, part, say) for each, part in zip(reader.readers, names)]

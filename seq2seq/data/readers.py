@@ -133,6 +133,28 @@ class Several:
         return joint_hash(["several", *(reader.fingerprint() for reader in self.readers)])
 
 
+class Joined:
+    """The targets of a reader's examples as one long text. As a dataset they are windows of it, see ``data.windows``.
+
+    Args:
+        reader: gives the texts; each is followed by eos.
+        window: tokens of a window.
+        prompt: tokens before a window that are its source, for predictions of it.
+    """
+
+    def __init__(self, *, reader: Reader, window: int, prompt: int) -> None:
+        if window < 1 or prompt < 0:
+            raise ConfigError(f"{window=}, {prompt=}: a window has 1 token or more, a prompt 0 or more")
+        self.reader, self.window, self.prompt = reader, window, prompt
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.reader)
+
+    def fingerprint(self) -> str:
+        """The reader's: how the text is cut changes nothing that is kept."""
+        return self.reader.fingerprint()
+
+
 def raw_lines(path: str | Path) -> Iterator[bytes]:
     """The lines of a file as they stand there; ``decode_line`` makes text of them."""
     if str(path) == "-":

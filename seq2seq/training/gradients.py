@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from seq2seq.data.datasets import Dataset
+from seq2seq.data.datasets import Dataset, carries
 from seq2seq.errors import ConfigError, UserError, nearest
 from seq2seq.training.ahead import Ahead
+from seq2seq.training.carry import Carry, States
 from seq2seq.training.distributed import Processes
 from seq2seq.training.memory import halves, out_of_memory
 from seq2seq.training.reduction import Reduction
@@ -90,6 +91,8 @@ class Report:
     """What was split because memory ran out; all try again then"""
     had: list[bool | None] = field(default_factory=list)
     """Which parameters had a gradient; see ``Reduction.finish``"""
+    kept: States = field(default_factory=dict)
+    """The states to carry on; see ``Carry``"""
 
 
 class Gradients:
@@ -104,6 +107,7 @@ class Gradients:
         seed: Of what is sampled from the examples.
         processes: Among whom each batch is dealt out.
         say: Is told when a batch must be split.
+        carry: The states that batches begin with.
     """
 
     def __init__(
@@ -117,12 +121,14 @@ class Gradients:
         seed: int,
         processes: Processes,
         say: Callable[[str], None],
+        carry: Carry | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise ConfigError(f"precision={precision!r}: {nearest(precision, PRECISIONS)}")
         self.model, self.task, self.data = model, task, data
         self.clip_norm = torch.inf if clip_norm is None else clip_norm
         self.precision, self.seed, self.processes, self.say = precision, seed, processes, say
+        self.carry = carry or Carry()
         self._reduction = Reduction(model.parameters(), processes=processes)
         self._ahead = Ahead(lambda indices, seed: self.data.batch(indices, seed=seed))
 
@@ -157,7 +163,8 @@ class Gradients:
 
     def _shares(self, group: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What this process has of each batch, where it has any."""
-        shares = [self.processes.deal(batch, number) for number, batch in enumerate(group)]
+        same = carries(self.data)  # who has a row has the next one too, which goes on from it
+        shares = [self.processes.deal(batch, 0 if same else number) for number, batch in enumerate(group)]
         return [share for share in shares if len(share)]
 
     def _seed(self, update: int) -> int:
@@ -181,6 +188,7 @@ class Gradients:
                     raise each.failure
             whole = self._reduction.whole([each.had for each in reports])
             if whole and not any(each.said for each in reports):
+                self.carry.settle(each.kept for each in reports)
                 sums = Sums()
                 for each in reports:
                     sums.join(each.sums)
@@ -189,7 +197,8 @@ class Gradients:
     def _tried(self, batches: list[np.ndarray], update: int) -> Report:
         """Fills this process's gradients. A batch that memory runs out on is replaced by its halves."""
         self.model.zero_grad(set_to_none=True)
-        report = Report()
+        self.carry.begin()
+        report = Report(kept=self.carry.fresh)
         try:
             for position, indices in enumerate(batches):
                 last = position == len(batches) - 1
@@ -210,11 +219,12 @@ class Gradients:
 
     def _backward(self, indices: np.ndarray, update: int) -> Loss:
         """Adds the gradient of one batch; its loss comes back without its graph."""
-        batch = self._ahead.take(indices, self._seed(update))
+        batch = self.carry.onto(self._ahead.take(indices, self._seed(update)))
         dtype, device = PRECISIONS[self.precision], next(self.model.parameters()).device
         with torch.autocast(device.type, dtype=dtype) if dtype else nullcontext():
             loss = self.task.loss(self.model, batch.to(device), update)
         if not torch.isfinite(loss.total):
             raise NotFinite("loss", float(loss.total.detach()), indices)
         loss.total.backward()
+        self.carry.keep(batch.indices, loss.state)
         return Loss(loss.total.detach(), loss.count, loss.figures)

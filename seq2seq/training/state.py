@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from seq2seq.training.carry import Carry
 from seq2seq.training.distributed import Processes
 from seq2seq.training.optim import MovingAverage, Schedule
 from seq2seq.training.stopping import Best
@@ -38,6 +39,7 @@ class TrainingState:
         best: Follows the validations.
         average: Follows the weights; None where they are validated and saved as they are.
         processes: Whose random states belong to it too.
+        carry: The states that the next batches go on from.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class TrainingState:
         best: Best,
         average: MovingAverage | None,
         processes: Processes,
+        carry: Carry | None = None,
     ) -> None:
         self.model, self.optimizer, self.schedule, self.best, self.average = model, optimizer, schedule, best, average
-        self.processes = processes
+        self.processes, self.carry = processes, carry or Carry()
         self.progress = Progress()
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
@@ -88,6 +91,7 @@ class TrainingState:
             "schedule": self.schedule.state_dict(),
             "best": self.best.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
+            "carry": self.carry.state_dict(),
             "random": self.processes.gather(_random_state()),
         }
 
@@ -113,6 +117,7 @@ class TrainingState:
                 self.average.restart()
             else:
                 self.average.load_state_dict(state["average"])
+        self.carry.load_state_dict(state.get("carry", {}))
         same = len(state["random"]) == self.processes.size
         if same:
             _restore_random_state(state["random"][self.processes.rank])

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from seq2seq.data.batching import Batching
+from seq2seq.data.batching import Batches
 from seq2seq.data.datasets import Dataset
 from seq2seq.errors import ConfigError, TrainingError, nearest
+from seq2seq.training.carry import Carry
 from seq2seq.training.checkpoint import Checkpoints, read_training
 from seq2seq.training.distributed import ALONE, Processes, ProcessLost
 from seq2seq.training.gradients import PRECISIONS, Gradients, NotFinite, Task
@@ -65,7 +66,7 @@ class Trainer:
         patience: int | None,
         average: float | None,
         examples: int,
-        batching: Batching,
+        batching: Batches,
     ) -> None:
         if max_updates is None and max_epochs is None and patience is None:
             raise ConfigError("nothing would end the training: set max_updates, max_epochs or patience")
@@ -123,8 +124,15 @@ class Trainer:
         processes.share(list(model.state_dict().values()))
         best = Best(metric=self.metric, mode=self.mode, patience=self.patience)
         average = None if self.average is None else MovingAverage(model, decay=self.average)
+        carry = Carry()
         state = TrainingState(
-            model=model, optimizer=optimizer, schedule=schedule, best=best, average=average, processes=processes
+            model=model,
+            optimizer=optimizer,
+            schedule=schedule,
+            best=best,
+            average=average,
+            processes=processes,
+            carry=carry,
         )
         gradients = Gradients(
             model=model,
@@ -135,6 +143,7 @@ class Trainer:
             seed=seed,
             processes=processes,
             say=log.say,
+            carry=carry,
         )
         work = _Work(self, state, gradients, valid, self.checkpoints(run), log, write)
         work.begin()

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from seq2seq.data.batching import Batching
-from seq2seq.data.datasets import Dataset
+from seq2seq.data.batching import Batches
+from seq2seq.data.datasets import Dataset, carries
+from seq2seq.training.carry import Carry
 from seq2seq.training.distributed import ALONE, Processes
 from seq2seq.training.gradients import Sums, Task
 from seq2seq.training.memory import in_parts
@@ -33,7 +34,7 @@ def validate(
     model: nn.Module,
     task: Task,
     data: Dataset,
-    batching: Batching,
+    batching: Batches,
     *,
     processes: Processes = ALONE,
     say: Callable[[str], None] = print,
@@ -43,28 +44,31 @@ def validate(
     Args:
         model: Left as it was found.
         task: Gives losses, predictions and their score.
-        data: All of it is seen, in an order that changes no result.
+        data: All of it is seen, in an order that changes no result; where states are carried, in the order of these.
         batching: How large a batch may be.
-        processes: Among whom the batches are dealt out; all of them learn the result.
+        processes: Among whom the batches are dealt out, unless each goes on from the last; all learn the result.
         say: Is told when a batch must be split.
     """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
+    carry, among = Carry(), ALONE if carries(data) else processes
 
     def seen(indices: np.ndarray) -> tuple[Loss, list[Any]]:
-        batch = data.batch(indices).to(device)
+        batch = carry.onto(data.batch(indices)).to(device)
         return task.loss(model, batch), task.predict(model, batch)
 
     parts: list[tuple[int, Sums]] = []
     own: dict[int, Any] = {}
     with torch.inference_mode():
-        for number, batch in islice(enumerate(batching.in_order(data)), processes.rank, None, processes.size):
+        for number, batch in islice(enumerate(batching.in_order(data)), among.rank, None, among.size):
             parts.append((number, Sums()))
             for indices, (loss, found) in in_parts(seen, batch, during="validation", where=data.where, say=say):
                 parts[-1][1].add(loss)
                 own.update(zip(indices.tolist(), found))
+                carry.keep(indices.tolist(), loss.state)
+            carry.settle([carry.fresh])
     model.train(was_training)
-    gathered = processes.gather((parts, own))
+    gathered = among.gather((parts, own))
     sums = Sums()
     # Batch after batch, so that it makes no difference to the last bit who has seen them.
     for _, part in sorted((part for parts, _ in gathered for part in parts), key=lambda part: part[0]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from seq2seq.data.batching import Batching
+from seq2seq.data.batching import Batching, Streams
 from seq2seq.data.permutation import Permutation
 from seq2seq.errors import ConfigError
 
@@ -137,3 +139,25 @@ def test_little_is_wasted_on_padding() -> None:
 def test_budgets_that_cannot_work(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"exactly one|at least 1"):
         Batching(**options)
+
+
+@pytest.mark.parametrize(("count", "streams"), [(20, 3), (20, 4), (7, 7), (5, 9), (1, 1), (23, 8)])
+def test_every_row_of_a_stream_goes_on_from_the_one_before(count: int, streams: int) -> None:
+    corpus = sizes(count)
+    batches = list(Streams(streams=streams).epoch(corpus, seed=1, epoch=0))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(count))
+    assert len(batches[0]) == min(count, streams)
+    for before, after in pairwise(batches):
+        assert (after == before[: len(after)] + 1).all()
+    assert all(len(batch) == len(batches[0]) for batch in batches[:-1])
+    assert len(batches) == -(-count // min(count, streams))
+
+
+def test_streams_go_on_where_they_stopped_and_are_the_same_everywhere() -> None:
+    corpus, made = sizes(23), Streams(streams=4)
+    batches = [batch.tolist() for batch in made.epoch(corpus, seed=1, epoch=0)]
+    for start in range(len(batches) + 2):
+        assert [batch.tolist() for batch in made.epoch(corpus, seed=2, epoch=5, start=start)] == batches[start:]
+    assert [batch.tolist() for batch in made.in_order(corpus)] == batches
+    with pytest.raises(ConfigError, match="streams=0"):
+        Streams(streams=0)
