@@ -48,24 +48,10 @@ class Decoder:
 
     def _record(self, source: str, predictions: Sequence[Prediction]) -> str:
         """A source and its n-best outputs as one line of JSON."""
-        hypotheses = [
-            {
-                "text": prediction.text,
-                "score": prediction.score,
-                "log_prob": prediction.log_prob,
-                "tokens": prediction.pieces,
-                **({} if prediction.probs is None else {"probs": [round(prob, 4) for prob in prediction.probs]}),
-                "attention": None if prediction.attention is None else _rounded(prediction.attention.tolist()),
-            }
-            for prediction in predictions
-        ]
+        hypotheses = [prediction.record() for prediction in predictions]
         field = self._model.fields.src
         pieces = field.pieces(field.encode(source))
         return json.dumps({"source": source, "tokens": pieces, "hypotheses": hypotheses}, ensure_ascii=False)
-
-
-def _rounded(rows: list[list[float]]) -> list[list[float]]:
-    return [[round(weight, 4) for weight in row] for row in rows]
 
 
 def is_plain(config: Any) -> bool:
