@@ -54,6 +54,10 @@ class Predictor(nn.Module):
         values, attention = self.head(memory)
         return Reading(values, attention, memory.summary)
 
+    def steps(self, positions: Tensor) -> Tensor:
+        """How many steps ``[B]`` are told of inputs of so many steps ``[B]``."""
+        return self.head.steps(positions)
+
     def taught(self, src: Padded, tgt: Padded, state: State = None) -> Reading:
         """What it is to learn from: here what it reads by itself, whatever the targets are."""
         return self(src, state)

@@ -56,7 +56,7 @@ class Regression:
         if model.training:
             model.unfreeze(update)
         targets: Padded = batch.tgt
-        self._check(model.head.steps(batch.src.lengths), targets.lengths)
+        self._check(model.steps(batch.src.lengths), targets.lengths)
         read = model.taught(batch.src, targets, batch.state)
         total = model.head.structure.losses(read.values[:, : targets.values.shape[1]], targets)
         state: State = None if batch.follows is None else map_state(Tensor.detach, read.summary)
@@ -71,7 +71,7 @@ class Regression:
             batch: Its targets are not looked at.
             attention: Also gives what each position counted for.
         """
-        read, lengths = model(batch.src, batch.state), model.head.steps(batch.src.lengths).tolist()
+        read, lengths = model(batch.src, batch.state), model.steps(batch.src.lengths).tolist()
         found = [None if part is None else part.cpu() for part in model.head.structure.estimate(read.values)]
         looks = None if read.attention is None or not attention else read.attention.float().cpu()
         predictions: list[list[Prediction]] = []

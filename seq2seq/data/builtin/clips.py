@@ -79,7 +79,7 @@ class Clip(NamedTuple):
                 across, down = abs(centres[None, :] - place[0]), abs(centres[:, None] - place[1])
                 inside = (self.radius + 0.5 - KINDS[self.kind](across, down)).clip(0, 1)[..., None]
                 frame += inside * (np.array(COLOURS[self.colour]) - frame)
-        return (frames + lot.normal(0, 12, frames.shape)).clip(0, 255).astype(np.uint8)
+        return (frames + lot.normal(0, 8, frames.shape)).clip(0, 255).astype(np.uint8)
 
 
 class Clips:
@@ -118,7 +118,7 @@ class Clips:
 
 def _told(draw: Callable[[], float], length: int) -> tuple[Clip, list[str]]:
     """A clip by lot, and its labels."""
-    radius, speed = round(2.0 + draw(), 1), round(1.2 + 0.8 * draw(), 1)
+    radius, speed = round(2.0 + draw(), 1), round(1.6 + 0.8 * draw(), 1)
     least, most = radius + 0.5, SIDE - radius - 0.5
     place: Place = (round(least + (most - least) * draw(), 1), round(least + (most - least) * draw(), 1))
     way, moved, hidden = WAYS[int(draw() * len(WAYS))], False, False

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seq2seq.data.series import PARTS, Cut
 from seq2seq.errors import ConfigError
 from seq2seq.types import Example
-
-PARTS = ("train", "valid", "test")
 
 
 class Waves:
@@ -45,6 +44,34 @@ class Waves:
     def fingerprint(self) -> str:
         """A hash of the settings and of this file."""
         return sources_hash(f"{self.part} {self.size} {self.length} {self.window} {self.step}", Path(__file__))
+
+
+class Sines:
+    """Two series at once: a sine with noise, and a sum of three sines, whose periods do not fit each other.
+
+    Args:
+        size: Steps.
+        period: Of the sine with noise, in steps; those of the others are 0.6, 1 and 1.7 times as long.
+        noise: Deviation of the noise; the sine goes from -1 to 1.
+        seed: Another seed draws another noise.
+        cut: How they are cut.
+    """
+
+    def __init__(self, *, size: int, period: float, noise: float, seed: int, cut: Cut) -> None:
+        if size < 1 or period <= 0 or noise < 0:
+            raise ConfigError(f"{size=}, {period=}, {noise=} of the built-in sines: expected more than 0")
+        self.size, self.period, self.noise, self.seed, self.cut = size, period, noise, seed, cut
+
+    def __iter__(self) -> Iterator[Example]:
+        places = 2 * np.pi / self.period * np.arange(self.size)
+        noisy = np.sin(places) + self.noise * np.random.default_rng(self.seed).standard_normal(self.size)
+        summed = sum(np.sin(places / slower) for slower in (0.6, 1.0, 1.7))
+        return self.cut.examples(np.stack([noisy, summed], 1).round(4), "sines")
+
+    def fingerprint(self) -> str:
+        """A hash of the settings and of this file."""
+        settings = f"{self.size} {self.period} {self.noise} {self.seed} {self.cut.fingerprint()}"
+        return sources_hash(settings, Path(__file__))
 
 
 def check_part(part: str, of: str) -> None:
