@@ -25,8 +25,8 @@ class Direct(Predictor):
 
     Args:
         encoder, head: See ``Predictor``; the head tells as many steps of an input as its ``length``.
-        season: What is learned is the difference from the last so many steps again, such as 12 for months; None: from
-            the window's mean.
+        season: What is read and told are differences from so many steps before, such as 12 for months; of steps more
+            than a season ahead, from the last season known. None: the numbers themselves.
     """
 
     def __init__(self, *, encoder: nn.Module, head: Callable[..., nn.Module], season: int | None) -> None:
@@ -37,10 +37,10 @@ class Direct(Predictor):
 
     def forward(self, src: Padded, state: State = None) -> Reading:
         """Windows ``[B, S, F]`` to what the head tells of the steps after them, in the units of the windows."""
-        window, level, spread = levelled(src)
+        window, level, spread = levelled(src if self.season is None else _differences(src, self.season))
         read = super().forward(window, state)
         if self.season is not None:
-            level = _again(src, self.season, read.values.shape[1])
+            level = level + _again(src, self.season, read.values.shape[1])
         return read._replace(values=self.head.structure.moved(read.values, level, spread))
 
 
@@ -110,11 +110,21 @@ def levelled(src: Padded) -> tuple[Padded, Tensor, Tensor]:
     return Padded((src.values - level) / spread * mask, src.lengths), level, spread
 
 
+def _differences(src: Padded, season: int) -> Padded:
+    """Each step's difference from the step a season before it. Raises DataError for a window without any."""
+    lengths = src.lengths[src.lengths > 0]
+    if len(lengths) and int(lengths.min()) <= season:
+        raise DataError(
+            f"a window of {int(lengths.min())} steps is no longer than a season of {season}: give at least {season + 1}"
+        )
+    values = src.values[:, season:] - src.values[:, :-season]
+    if not values.shape[1]:  # where no window holds anything
+        values = torch.zeros_like(src.values[:, :1])
+    return Padded(values, (src.lengths - season).clamp(min=0))
+
+
 def _again(src: Padded, season: int, length: int) -> Tensor:
-    """The last season ``[B, length, F]`` of each window, over and over. Raises DataError for a shorter window."""
+    """The last season ``[B, length, F]`` of each window, over and over."""
     lengths = src.lengths.to(src.values.device)
-    short = lengths[(lengths > 0) & (lengths < season)]
-    if len(short):
-        raise DataError(f"a window of {int(short[0])} steps is shorter than a season of {season}: give at least so many")
     places = lengths.unsqueeze(1) - season + torch.arange(length, device=lengths.device) % season
     return src.values.gather(1, places.clamp(min=0).unsqueeze(2).expand(-1, -1, src.values.shape[2]))
