@@ -37,11 +37,13 @@ class Decoder:
     def __call__(self, chunk: Chunk) -> str:
         """A line for each line of a chunk. Also draws where the model looked, if it was asked to."""
         from seq2seq import results
+        from seq2seq.types import Example
 
         mapped = not self._plain or self._maps is not None
         found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
         if self._maps is not None:
-            results.draw_maps(self._model, chunk.lines, found, self._maps, results.to_stderr, first=chunk.first)
+            examples = [Example(line, None, "") for line in chunk.lines]
+            results.draw_all(self._model, examples, found, self._maps, results.to_stderr, first=chunk.first)
         if self._plain:
             return "".join(f"{predictions[0].text}\n" for predictions in found)
         return "".join(f"{self._record(line, predictions)}\n" for line, predictions in zip(chunk.lines, found))

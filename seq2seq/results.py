@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -17,11 +18,17 @@ from seq2seq.config import build
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
 from seq2seq.runs import settle
+from seq2seq.data.numbers import NumbersField
+from seq2seq.tasks.predictions import Prediction
+from seq2seq.tasks.regression import Estimate
+from seq2seq.types import Example
+
+PICTURES = "attention"
+"""The folder of a run's pictures of its predictions."""
 
 if TYPE_CHECKING:
     from seq2seq.data.batching import Batching
     from seq2seq.data.readers import Reader
-    from seq2seq.tasks.predictions import Prediction
     from seq2seq.trained import Model
     from seq2seq.training.logging import RunLog
     from seq2seq.training.validation import Validation
@@ -72,44 +79,78 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
         else:
             log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
             log.metrics(int(best.name), "test", seen.figures)
-            sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
-            draw_maps(model, sources, model.predict(sources, attention=True), folder / "attention", log.say)
+            examples = list(itertools.islice(reader, config.trainer.examples))
+            found = model.predict([example.src for example in examples], attention=True)
+            draw_all(model, examples, found, folder / PICTURES, log.say)
+            draw_progress(found[0][0], model, folder)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
-    pictures = [name for name in ("curves.png", "attention") if (folder / name).exists()]
+    pictures = [path.name for path in (*sorted(folder.glob("*.png")), *folder.glob("*.gif"), folder / PICTURES)]
+    pictures = [name for name in pictures if (folder / name).exists()]
     log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
 
 
-def draw_maps(
+def draw_all(
     model: Model,
-    sources: Sequence[str],
+    examples: Sequence[Example],
     found: Sequence[Sequence[Prediction]],
     folder: Path,
     say: Callable[[str], None],
     *,
     first: int = 1,
 ) -> None:
-    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on.
+    """Draws the best prediction for each example, ``1.png`` and so on, where there is something to draw.
 
     Args:
-        model: Which it was.
-        sources: What it read.
-        found: Its predictions for each, with attention; those without are passed over.
+        model: Whose they are.
+        examples: What it read, and what was right where that is known.
+        found: Its predictions for each, with attention.
         folder: For the pictures; made where there is one to draw.
         say: Told of what cannot be drawn as it should be.
-        first: The number of the first source.
+        first: The number of the first example.
     """
+    for number, (example, predictions) in enumerate(zip(examples, found), start=first):
+        draw(predictions[0], model, example, folder / f"{number}.png", say)
+
+
+@functools.singledispatch
+def draw(best: Prediction, model: Model, example: Example, target: Path, say: Callable[[str], None]) -> None:
+    """Draws a prediction: here, where the model looked while it wrote, if it did. Each kind has a way of its own."""
     from seq2seq.plots import draw_attention, draw_looks
 
-    for number, (source, predictions) in enumerate(zip(sources, found), start=first):
-        best = predictions[0]
-        if best.attention is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            field, target = model.fields.src, folder / f"{number}.png"
-            picture = field.view(source)
-            if picture is not None:
-                draw_looks(best.attention, picture, best.pieces, target, title=best.text, say=say)
-            else:
-                draw_attention(best.attention, field.pieces(field.encode(source)), best.pieces, target, say=say)
+    if best.attention is None:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    field, picture = model.fields.src, model.fields.src.view(example.src)
+    if picture is not None:
+        draw_looks(best.attention, picture, best.pieces, target, title=best.text, say=say)
+    else:
+        draw_attention(best.attention, field.pieces(field.encode(example.src)), best.pieces, target, say=say)
+
+
+@draw.register(Estimate)
+def _(best: Estimate, model: Model, example: Example, target: Path, say: Callable[[str], None]) -> None:
+    """Numbers, the interval around them, and what was read before or beside them."""
+    from seq2seq.charts import draw_numbers
+
+    source, numbers = model.fields.src, model.fields.tgt
+    past = source.parse(example.src) if isinstance(source, NumbersField) else None
+    truth = None if example.tgt is None else numbers.parse(example.first)  # type: ignore[attr-defined]
+    draw_numbers(best.table, target, past=past, truth=truth, low=best.low, high=best.high)
+
+
+@functools.singledispatch
+def draw_progress(best: Prediction, model: Model, folder: Path) -> None:
+    """Draws what the validations of a run showed as training went on, where that can be drawn."""
+
+
+@draw_progress.register(Estimate)
+def _(best: Estimate, model: Model, folder: Path) -> None:
+    from seq2seq import charts
+
+    numbers: Any = model.fields.tgt
+    frames = charts.read_frames(folder / "outputs.jsonl", numbers.parse)
+    charts.draw_frames(frames, folder / "progress.png")
+    charts.animate(frames, folder / "progress.gif")
 
 
 def to_stderr(text: str) -> None:

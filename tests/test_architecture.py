@@ -24,6 +24,7 @@ LAYERS = [
     ["seq2seq.tasks"],
     ["seq2seq.training"],
     ["seq2seq.plots", "seq2seq.objects"],
+    ["seq2seq.charts"],
     ["seq2seq.trained", "seq2seq.config"],
     ["seq2seq.bundle"],
     ["seq2seq.runs", "seq2seq.inputs", "seq2seq.results", "seq2seq.decoding", "seq2seq.workers", "seq2seq.parts"],
