@@ -42,36 +42,25 @@ class Decoder:
         import torch
 
         from seq2seq import results
+        from seq2seq.drawing import draw_all
+        from seq2seq.types import Example
 
         torch.manual_seed(self._seed + chunk.first)  # what is drawn is the same in whichever process
         mapped = not self._plain or self._maps is not None
         found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
         if self._maps is not None:
-            results.draw_maps(self._model, chunk.lines, found, self._maps, results.to_stderr, first=chunk.first)
+            examples = [Example(line, None, "") for line in chunk.lines]
+            draw_all(self._model, examples, found, self._maps, results.to_stderr, first=chunk.first)
         if self._plain:
             return "".join(f"{predictions[0]}\n" for predictions in found)
         return "".join(f"{self._record(line, predictions)}\n" for line, predictions in zip(chunk.lines, found))
 
     def _record(self, source: str, predictions: Sequence[Prediction]) -> str:
         """A source and its n-best outputs as one line of JSON."""
-        hypotheses = [
-            {
-                "text": prediction.text,
-                "score": prediction.score,
-                "log_prob": prediction.log_prob,
-                "tokens": prediction.pieces,
-                **({} if prediction.probs is None else {"probs": [round(prob, 4) for prob in prediction.probs]}),
-                "attention": None if prediction.attention is None else _rounded(prediction.attention.tolist()),
-            }
-            for prediction in predictions
-        ]
+        hypotheses = [prediction.record() for prediction in predictions]
         field = self._model.fields.src
         pieces = field.pieces(field.encode(source))
         return json.dumps({"source": source, "tokens": pieces, "hypotheses": hypotheses}, ensure_ascii=False)
-
-
-def _rounded(rows: list[list[float]]) -> list[list[float]]:
-    return [[round(weight, 4) for weight in row] for row in rows]
 
 
 def is_plain(config: Any) -> bool:

@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq import bundle
 from seq2seq.config import build
+from seq2seq.drawing import draw_all, draw_progress
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
 from seq2seq.runs import settle
-from seq2seq.tasks.predictions import Continuation
+
+PICTURES = "pictures"
+"""The folder of a run's pictures of its predictions."""
 
 if TYPE_CHECKING:
     from seq2seq.data.batching import Batching
     from seq2seq.data.readers import Reader
-    from seq2seq.tasks.predictions import Prediction
     from seq2seq.trained import Model
     from seq2seq.training.logging import RunLog
     from seq2seq.training.validation import Validation
@@ -73,50 +75,14 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
         else:
             log.say(f"test, with the best checkpoint ({best.name}): {told(seen.figures)}")
             log.metrics(int(best.name), "test", seen.figures)
-            sources = [pair.src for pair in itertools.islice(reader, config.trainer.examples)]
-            found = model.predict(sources, attention=True)
-            name = "surprise" if isinstance(found[0][0], Continuation) else "attention"
-            draw_maps(model, sources, found, folder / name, log.say)
+            examples = list(itertools.islice(reader, config.trainer.examples))
+            found = model.predict([example.src for example in examples], attention=True)
+            draw_all(model, examples, found, folder / PICTURES, log.say)
+            draw_progress(found[0][0], model, folder)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
-    pictures = [name for name in ("curves.png", "attention", "surprise") if (folder / name).exists()]
+    pictures = [path.name for path in (*sorted(folder.glob("*.png")), *folder.glob("*.gif"), folder / PICTURES)]
+    pictures = [name for name in pictures if (folder / name).exists()]
     log.say(f"the model is in {folder}, its pictures are {' and '.join(pictures)}")
-
-
-def draw_maps(
-    model: Model,
-    sources: Sequence[str],
-    found: Sequence[Sequence[Prediction]],
-    folder: Path,
-    say: Callable[[str], None],
-    *,
-    first: int = 1,
-) -> None:
-    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on; of a language
-    model, which looks nowhere, how much each token was to be expected, ``1.html``.
-
-    Args:
-        model: Which it was.
-        sources: What it read.
-        found: Its predictions for each, with attention; those without are passed over.
-        folder: For the pictures; made where there is one to draw.
-        say: Told of what cannot be drawn as it should be.
-        first: The number of the first source.
-    """
-    from seq2seq.plots import draw_attention, draw_looks
-    from seq2seq.surprise import write_page
-
-    for number, (source, predictions) in enumerate(zip(sources, found), start=first):
-        best = predictions[0]
-        if isinstance(best, Continuation) and best.probs is not None:
-            write_page(source, best.pieces, best.probs, folder / f"{number}.html")
-        if best.attention is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            field, target = model.fields.src, folder / f"{number}.png"
-            picture = field.view(source)
-            if picture is not None:
-                draw_looks(best.attention, picture, best.pieces, target, title=best.text, say=say)
-            else:
-                draw_attention(best.attention, field.pieces(field.encode(source)), best.pieces, target, say=say)
 
 
 def to_stderr(text: str) -> None:

@@ -27,6 +27,8 @@ from tests.commands import command
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
 OF_OTHER_SHAPES = {
     "write": [("task", "language_modelling"), ("model", "language_model")],
+    "sentiment": [("target", "label"), ("task", "labelling"), ("model", "classifier")],
+    "slots": [("target", "tags"), ("model", "tagger")],
 }
 """Options that make sense with the recipe's own data only"""
 OPTIONS = [

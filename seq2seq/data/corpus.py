@@ -18,7 +18,7 @@ from seq2seq.data.encoding import encoded_folder, unwritable
 from seq2seq.data.fields import Field, Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Reader
+from seq2seq.data.readers import Following, Reader
 from seq2seq.data.storage import Array, Column, Mapped
 from seq2seq.errors import DataError
 from seq2seq.types import Batch, Example
@@ -142,6 +142,27 @@ class Corpus:
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"indices go from 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}")
         return indices if self._kept is None else self._kept.take(indices)
+
+
+class Successive(Corpus):
+    """A corpus whose examples go on from each other: each from the one before it, but for those that begin anew."""
+
+    carries = True
+
+    def __init__(self, *, folder: Path, fields: Fields, facts: dict[str, Any], every: int | None) -> None:
+        super().__init__(folder=folder, fields=fields, facts=facts)
+        self.every = every or len(self)
+
+    @classmethod
+    def following(cls, reader: Following, fields: Fields, cache: Path, say: Callable[[str], None]) -> Successive:
+        """The corpus of examples that follow each other; see ``Corpus.open``."""
+        folder, facts = encoded_folder(reader, fields, Path(cache), say)
+        return cls(folder=folder, fields=fields, facts=facts, every=reader.every)
+
+    def batch(self, indices: Sequence[int] | Indices, seed: int | None = None) -> Batch:
+        """As of every corpus, and whom each example follows."""
+        batch = super().batch(indices, seed)
+        return batch._replace(follows=[index - 1 if index % self.every else None for index in batch.indices])
 
 
 def collated(fields: Fields, src: list[Array], tgt: list[Array] | None, indices: Sequence[int] | Indices) -> Batch:

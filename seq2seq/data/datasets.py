@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from seq2seq.data.batching import Lengths
-from seq2seq.data.corpus import Corpus
+from seq2seq.data.corpus import Corpus, Successive
 from seq2seq.data.fields import Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.mixture import Mixture
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Joined, Reader, Several
+from seq2seq.data.readers import Following, Joined, Reader, Several
 from seq2seq.data.windows import Windows
 from seq2seq.types import Batch, Example
 
@@ -46,7 +46,8 @@ def open_dataset(
     """A reader's examples, encoded, filtered and mixed.
 
     Args:
-        reader: gives the examples; those of ``Several`` readers become a mixture, ``Joined`` ones windows.
+        reader: gives the examples; those of ``Several`` readers become a mixture, ``Joined`` ones windows, and those
+            that are ``Following`` each other carry a state.
         fields: encode the two sides.
         cache: a folder for encoded corpora, shared by all runs.
         filters: which pairs are left out; None keeps all.
@@ -56,6 +57,8 @@ def open_dataset(
     Raises:
         DataError: a file that is not what was promised, no examples, or none left.
     """
+    if isinstance(reader, Following):
+        return Successive.following(reader, fields, cache, say)
     if isinstance(reader, Joined):
         return Windows.open(reader, fields, cache, name=name, say=say)
     if isinstance(reader, Several):

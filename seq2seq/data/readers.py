@@ -193,6 +193,27 @@ class Joined:
         return self.reader.fingerprint()
 
 
+class Following:
+    """A reader whose examples go on from each other, as the windows of a long series do: a model carries its state.
+
+    Args:
+        reader: gives the examples.
+        every: how many go on from each other before one begins anew; None for all.
+    """
+
+    def __init__(self, *, reader: Reader, every: int | None) -> None:
+        if every is not None and every < 1:
+            raise ConfigError(f"every={every}: expected how many examples go on from each other, 1 or more, or null")
+        self.reader, self.every = reader, every
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.reader)
+
+    def fingerprint(self) -> str:
+        """The reader's: who follows whom changes nothing that is kept."""
+        return self.reader.fingerprint()
+
+
 def raw_lines(path: str | Path) -> Iterator[bytes]:
     """The lines of a file as they stand there; ``decode_line`` makes text of them."""
     if str(path) == "-":

@@ -17,7 +17,8 @@ class Reading(NamedTuple):
     """What a head has read in a memory."""
 
     values: Tensor
-    """[B, T, size], scores of labels or numbers, for every step; T = 1 where the input as a whole was read"""
+    """[B, T, width], what labels or numbers are made of, for every step; where the input as a whole was read, T is no
+    matter of its length"""
     attention: Tensor | None
     """[B, T, S], what each position counted for; None where that is no one number"""
     summary: State
@@ -53,6 +54,14 @@ class Predictor(nn.Module):
         values, attention = self.head(memory)
         return Reading(values, attention, memory.summary)
 
+    def steps(self, positions: Tensor) -> Tensor:
+        """How many steps ``[B]`` are told of inputs of so many steps ``[B]``."""
+        return self.head.steps(positions)
+
+    def taught(self, src: Padded, tgt: Padded, state: State = None) -> Reading:
+        """What it is to learn from: here what it reads by itself, whatever the targets are."""
+        return self(src, state)
+
 
 class Whole(nn.Module):
     """Reads an input as a whole, N to 1: pooling, then a linear layer.
@@ -60,9 +69,11 @@ class Whole(nn.Module):
     Args:
         size: Labels or numbers.
         pooling: Makes the pooling, given the memory's two sizes; see ``nn.pooling``.
-        structure: Makes what turns scores into labels, given ``size``; None for numbers.
+        structure: Makes what turns outputs into labels or numbers, given ``size``; see ``nn.independent`` and
+            ``nn.estimates``. It takes ``size`` outputs for each step, or says its ``width``.
         dropout: Share of the pooled features dropped.
         memory_dim, summary_dim: Of the memory.
+        length: Steps that are told of each input.
     """
 
     def __init__(
@@ -70,27 +81,30 @@ class Whole(nn.Module):
         *,
         size: int,
         pooling: Callable[..., nn.Module],
-        structure: Callable[..., nn.Module] | None,
+        structure: Callable[..., nn.Module],
         dropout: float,
         memory_dim: int,
         summary_dim: int,
+        length: int = 1,
     ) -> None:
         super().__init__()
         check_rates(dropout=dropout)
         pool: Any = pooling(memory_dim=memory_dim, summary_dim=summary_dim)
-        self.pooling, self.output = pool, nn.Linear(pool.output_dim, size)
-        self.structure: Any = None if structure is None else structure(size=size)
+        self.structure: Any = structure(size=size)
+        self.width, self.length = getattr(self.structure, "width", size), length
+        self.pooling, self.output = pool, nn.Linear(pool.output_dim, length * self.width)
         self.dropout = dropout
 
     def forward(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """A memory to ``[B, 1, size]``, and what each position counted for, ``[B, 1, S]``."""
+        """A memory to ``[B, length, width]``, and what each position counted for, ``[B, length, S]``."""
         pooled = self.pooling(memory)
         values = self.output(F.dropout(pooled.values, self.dropout, self.training))
-        return values.unsqueeze(1), None if pooled.weights is None else pooled.weights.unsqueeze(1)
+        weights = None if pooled.weights is None else pooled.weights.unsqueeze(1).expand(-1, self.length, -1)
+        return values.view(-1, self.length, self.width), weights
 
     def steps(self, positions: Tensor) -> Tensor:
-        """How many steps ``[B]`` are read in memories of so many positions ``[B]``: one."""
-        return positions.clamp(max=1)
+        """How many steps ``[B]`` are told of memories of so many positions ``[B]``: the same of all that have any."""
+        return positions.clamp(max=1) * self.length
 
 
 class Steps(nn.Module):
@@ -98,7 +112,8 @@ class Steps(nn.Module):
 
     Args:
         size: Labels or numbers.
-        structure: Makes what turns scores into labels, given ``size``; None for numbers.
+        structure: Makes what turns outputs into labels or numbers, given ``size``; see ``nn.independent`` and
+            ``nn.estimates``. It takes ``size`` outputs for each step, or says its ``width``.
         dropout: Share of the memory's features dropped.
         memory_dim, summary_dim: Of the memory.
     """
@@ -107,19 +122,19 @@ class Steps(nn.Module):
         self,
         *,
         size: int,
-        structure: Callable[..., nn.Module] | None,
+        structure: Callable[..., nn.Module],
         dropout: float,
         memory_dim: int,
         summary_dim: int,
     ) -> None:
         super().__init__()
         check_rates(dropout=dropout)
-        self.output = nn.Linear(memory_dim, size)
-        self.structure: Any = None if structure is None else structure(size=size)
+        self.structure: Any = structure(size=size)
+        self.output = nn.Linear(memory_dim, getattr(self.structure, "width", size))
         self.dropout = dropout
 
     def forward(self, memory: Memory) -> tuple[Tensor, None]:
-        """A memory to ``[B, S, size]``."""
+        """A memory to ``[B, S, width]``."""
         return self.output(F.dropout(memory.values, self.dropout, self.training)), None
 
     def steps(self, positions: Tensor) -> Tensor:

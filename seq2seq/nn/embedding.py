@@ -1,4 +1,4 @@
-"""Tokens to vectors."""
+"""Tokens, or whatever else a step is, to vectors."""
 
 from __future__ import annotations
 
@@ -59,6 +59,22 @@ class Embedding(nn.Module):
             keep = torch.full(tokens.shape, 1.0 - self.token_dropout, device=vectors.device)
             vectors = vectors * torch.bernoulli(keep).unsqueeze(-1)
         return vectors
+
+
+class Numbers(nn.Module):
+    """Numbers, which are vectors already, where tokens would be looked up.
+
+    Args:
+        features: Of a step.
+    """
+
+    def __init__(self, *, features: int) -> None:
+        super().__init__()
+        self.embedding_dim = features
+
+    def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[B, T, features]`` as they are."""
+        return values
 
 
 def init_table(table: Tensor) -> None:

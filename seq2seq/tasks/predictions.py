@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +24,13 @@ class Prediction:
     probs: list[float] | None = field(default=None)
     """How probable each piece is, whatever the others are; None where that is not computed"""
 
+    def record(self) -> dict[str, Any]:
+        """What a line of JSON says."""
+        probs = {} if self.probs is None else {"probs": [round(prob, 4) for prob in self.probs]}
+        attention = None if self.attention is None else _rounded(self.attention.tolist())
+        scores = {"text": self.text, "score": self.score, "log_prob": self.log_prob, "tokens": self.pieces}
+        return {**scores, **probs, "attention": attention}
+
     def __str__(self) -> str:
         return self.text
 
@@ -32,3 +40,7 @@ class Continuation(Prediction):
 
     def __str__(self) -> str:
         return self.text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _rounded(rows: list[list[float]]) -> list[list[float]]:
+    return [[round(weight, 4) for weight in row] for row in rows]

@@ -1,7 +1,7 @@
 """What a run shows while it goes on, and what it leaves to be read afterwards.
 
 In a terminal there is a bar, elsewhere plain lines; both carry the same words. A run folder gets ``metrics.jsonl`` (a
-JSON object a line), ``train.log`` (every line that was said) and ``tensorboard/`` (event files).
+JSON object a line), ``outputs.jsonl`` (what validations showed), ``train.log`` (every line that was said) and ``tensorboard/`` (event files).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +143,17 @@ class RunLog:
             if value is not None:
                 writer.add_scalar(f"{split}/{name}", value, update)
 
+    def outputs(self, update: int, shown: Iterable[tuple[str, str, str]]) -> None:
+        """Records in ``outputs.jsonl`` what a model gave for some examples at a validation.
+
+        Args:
+            update: After which it was.
+            shown: Of each example the source, the reference and the output.
+        """
+        for source, reference, output in shown:
+            record = {"update": update, "source": source, "reference": reference, "output": output}
+            self._append("outputs.jsonl", json.dumps(record, ensure_ascii=False))
+
     def say(self, text: str) -> None:
         """Prints a line (or several) without tearing the bar, and keeps it in ``train.log``."""
         if self._bar is not None:
@@ -173,12 +184,15 @@ class RunLog:
                 self._bar.set_description_str(shown)
 
     def truncate(self, update: int) -> None:
-        """For a run resumed at an update: forgets the figures of later ones, and a line cut short by a sudden end.
+        """For a run resumed at an update: forgets what was told of later ones, and a line cut short by a sudden end.
 
-        Call it before the first figure is told. The file is replaced as a whole, so that nothing is lost midway.
+        Call it before the first figure is told. A file is replaced as a whole, so that nothing is lost midway.
         """
         self._resumed_at = update
-        target = self.folder / "metrics.jsonl"
+        for name in ("metrics.jsonl", "outputs.jsonl"):
+            self._truncate(self.folder / name, update)
+
+    def _truncate(self, target: Path, update: int) -> None:
         if not target.exists():
             return
         aside = target.with_name(target.name + ".part")
@@ -253,6 +267,9 @@ class NoLog(RunLog):
     def metrics(self, update: int, split: str, values: Mapping[str, float]) -> None:
         """Nothing."""
 
+    def outputs(self, update: int, shown: Iterable[tuple[str, str, str]]) -> None:
+        """Nothing."""
+
     def say(self, text: str) -> None:
         """Nothing."""
 
@@ -261,7 +278,7 @@ class NoLog(RunLog):
 
 
 def _belongs(line: str, update: int) -> bool:
-    """Whether a line of ``metrics.jsonl`` is whole and tells of an update up to this one."""
+    """Whether a line of ``metrics.jsonl`` or ``outputs.jsonl`` is whole and tells of an update up to this one."""
     try:
         return line.endswith("\n") and json.loads(line)["update"] <= update
     except (ValueError, KeyError, TypeError):
