@@ -84,19 +84,25 @@ class TabSeparated:
         path: the file, plain or gzip.
         src_column: which column holds the source, counted from 0.
         tgt_column: which column holds the target, or None when there is nothing but sources.
+        header: whether the first line names the columns and is no pair.
     """
 
-    def __init__(self, *, path: str | Path, src_column: int = 0, tgt_column: int | None = 1) -> None:
+    def __init__(
+        self, *, path: str | Path, src_column: int = 0, tgt_column: int | None = 1, header: bool = False
+    ) -> None:
         for name, column in (("src_column", src_column), ("tgt_column", tgt_column)):
             if column is not None and column < 0:
                 raise ConfigError(f"{name}={column} is no column: they are counted from 0")
         self.path = Path(path)
         self.src_column = src_column
         self.tgt_column = tgt_column
+        self.header = header
 
     def __iter__(self) -> Iterator[Example]:
         needed = max(self.src_column, -1 if self.tgt_column is None else self.tgt_column) + 1
         for number, line in enumerate(read_lines(self.path), start=1):
+            if self.header and number == 1:
+                continue
             columns = line.split("\t")
             if len(columns) < needed:
                 raise DataError(
@@ -108,7 +114,8 @@ class TabSeparated:
 
     def fingerprint(self) -> str:
         """A hash of the file's content and name and of the columns that are read."""
-        return joint_hash(["tabs", self.path.name, content_hash(self.path), str(self.src_column), str(self.tgt_column)])
+        columns = [str(self.src_column), str(self.tgt_column), *(["header"] if self.header else [])]
+        return joint_hash(["tabs", self.path.name, content_hash(self.path), *columns])
 
 
 class Several:
