@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from seq2seq.data.progress import Progress
 from seq2seq.data.readers import Reader
 from seq2seq.data.storage import Array, ColumnWriter, locked, seal, unsealed
 from seq2seq.errors import DataError
+from seq2seq.types import Example
 
 _FORMAT = "2"
 """Changes whenever what is stored does, so that no older cache is taken for a new one."""
@@ -97,7 +98,7 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
                     if not field.kept:
                         blank |= ~np.array(field.prepare(raws, say))
                         continue
-                    encoded = field.encode_all(raws)
+                    encoded = _encoded(field, raws, chunk)
                     writers[name].extend(encoded)
                     blank |= [_is_empty(field, raw, each) for raw, each in zip(raws, encoded)]
                 writers["where"].extend([_bytes(example.where) for example in chunk])
@@ -109,6 +110,19 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
         for writer in writers.values():
             writer.close()
     return {"size": size, "columns": dtypes, "several": several}
+
+
+def _encoded(field: Field, raws: list[Any], examples: Sequence[Example]) -> list[Array]:
+    """All at once; where that fails, one after the other, to say which it was."""
+    try:
+        return field.encode_all(raws)
+    except DataError:
+        for raw, example in zip(raws, examples):
+            try:
+                field.encode_all([raw])
+            except DataError as error:
+                raise DataError(f"{example.where}: {error}") from error
+        raise
 
 
 def _is_empty(field: Field, raw: str, encoded: Array) -> bool:

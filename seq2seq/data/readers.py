@@ -12,7 +12,7 @@ import hashlib
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import Protocol
 
@@ -116,6 +116,37 @@ class TabSeparated:
         """A hash of the file's content and name and of the columns that are read."""
         columns = [str(self.src_column), str(self.tgt_column), *(["header"] if self.header else [])]
         return joint_hash(["tabs", self.path.name, content_hash(self.path), *columns])
+
+
+class TaggedText:
+    """Files of equally many lines: words, and a tag for each of them; both with single spaces between them.
+
+    Args:
+        words: the file of the words, plain or gzip.
+        tags: the file of their tags.
+        labels: a file with a label for each whole line, which examples have behind a tab; None where there is none.
+    """
+
+    def __init__(self, *, words: str | Path, tags: str | Path, labels: str | Path | None) -> None:
+        self._pairs = ParallelText(src=words, tgt=tags)
+        self._wholes = None if labels is None else ParallelText(src=words, tgt=labels)
+        self.src = self._pairs.src
+
+    def __iter__(self) -> Iterator[Example]:
+        wholes = repeat(None) if self._wholes is None else (f"\t{pair.tgt}" for pair in self._wholes)
+        for number, (pair, whole) in enumerate(zip(self._pairs, wholes), start=1):
+            words, tags = (text.count(" ") + 1 if text else 0 for text in (pair.src, pair.tgt))
+            if words != tags:
+                raise DataError(
+                    f"{self.src}:{number} has {_count(words, 'word')} but {self._pairs.tgt}:{number} has "
+                    f"{_count(tags, 'tag')}: give every word one, with single spaces between them"
+                )
+            yield pair._replace(tgt=pair.tgt + (whole or ""))
+
+    def fingerprint(self) -> str:
+        """A hash of the content of all files."""
+        parts = [self._pairs, *([] if self._wholes is None else [self._wholes])]
+        return joint_hash(["tagged", *(part.fingerprint() for part in parts)])
 
 
 class Several:
