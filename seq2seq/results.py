@@ -88,23 +88,24 @@ def draw_maps(
     *,
     first: int = 1,
 ) -> None:
-    """Draws where a model looked while it wrote its best output for each source, ``1.png`` and so on.
+    """Draws where a model looked while it wrote its best output for each source, or how it marked it, ``1.png`` and so on.
 
     Args:
         model: Which it was.
         sources: What it read.
-        found: Its predictions for each, with attention; those without are passed over.
+        found: Its predictions for each, with attention; those without and without marks are passed over.
         folder: For the pictures; made where there is one to draw.
         say: Told of what cannot be drawn as it should be.
         first: The number of the first source.
     """
-    from seq2seq.plots import draw_attention, draw_looks
+    from seq2seq.plots import draw_attention, draw_looks, draw_marks
 
     for number, (source, predictions) in enumerate(zip(sources, found), start=first):
-        best = predictions[0]
-        if best.attention is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            field, target = model.fields.src, folder / f"{number}.png"
+        best, field, target = predictions[0], model.fields.src, folder / f"{number}.png"
+        if best.marks:
+            read = field.pieces(field.encode(source))[: len(best.marks)]
+            draw_marks(read, best.marks, target, title=" ".join(best.pieces[: -len(best.marks)]), say=say)
+        elif best.attention is not None:
             picture = field.view(source)
             if picture is not None:
                 draw_looks(best.attention, picture, best.pieces, target, title=best.text, say=say)

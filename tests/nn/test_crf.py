@@ -95,7 +95,9 @@ def test_neither_padding_nor_company_nor_order_changes_anything(n_best: int) -> 
         cut, own = scores[row : row + 1, :length], lengths[row : row + 1]
         (found,) = made.best(cut, own, n_best)
         assert [each.labels for each in found] == [each.labels for each in together[0][row]]
-        assert [each.log_prob for each in found] == pytest.approx([each.log_prob for each in together[0][row]], abs=1e-5)
+        assert [each.log_prob for each in found] == pytest.approx(
+            [each.log_prob for each in together[0][row]], abs=1e-5
+        )
         assert torch.allclose(made.probs(cut, own)[0], together[1][row, :length], atol=1e-6)
         alone += float(made.losses(cut, Padded(labels[row : row + 1, :length], own)).nll)
     assert alone == pytest.approx(total, abs=1e-4)
