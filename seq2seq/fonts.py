@@ -1,4 +1,4 @@
-"""Fonts for labels in any script: which of those installed have the characters, and what to say of those that none has."""
+"""Fonts for any script: which of those installed have some characters, and what to say where none has."""
 
 from __future__ import annotations
 

@@ -285,9 +285,8 @@ def _style(families: list[str], monospace: bool = False) -> Iterator[None]:
     plain: dict[Any, Any] = {
         key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "interactive"))
     }
-    with rc_context(
-        {**plain, "text.parse_math": False, "font.family": [f"DejaVu Sans{' Mono' if monospace else ''}", *families]}
-    ):
+    first = "DejaVu Sans Mono" if monospace else "DejaVu Sans"
+    with rc_context({**plain, "text.parse_math": False, "font.family": [first, *families]}):
         yield
 
 

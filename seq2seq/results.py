@@ -88,7 +88,7 @@ def draw_maps(
     *,
     first: int = 1,
 ) -> None:
-    """Draws where a model looked while it wrote its best output for each source, or how it marked it, ``1.png`` and so on.
+    """Draws where a model looked while it wrote its best output for each source, or its marks: ``1.png`` and so on.
 
     Args:
         model: Which it was.

@@ -129,8 +129,8 @@ class TagsField:
             names = [name.strip() for name in self.labels if self._of_step(name) == self._of_step(label)]
             shown = nearest(label.strip(), names) if len(names) <= 100 else f"{len(names):,} labels are known"
             raise DataError(
-                f"the label {label.strip()!r} was never seen in training ({shown}); mend it, or count such labels as wrong by "
-                "target.unknown=wrong"
+                f"the label {label.strip()!r} was never seen in training ({shown}); mend it, or count such labels as "
+                "wrong by target.unknown=wrong"
             )
         return found
 

@@ -13,7 +13,7 @@ from seq2seq.types import Padded
 
 
 class Joint(nn.Module):
-    """The first step is the whole input, with labels of its own; the others are its steps. Neither depends on the other.
+    """The first step is the whole input, with labels of its own; the others are its steps, which do not depend on it.
 
     The labels of the whole have the numbers from 0 on, those of the steps the numbers after them.
 
@@ -24,9 +24,9 @@ class Joint(nn.Module):
 
     def __init__(self, *, whole: nn.Module, steps: nn.Module) -> None:
         super().__init__()
-        self.whole: Any = whole
-        self.steps: Any = steps
-        self.size = self.whole.size + self.steps.size
+        first: Any = whole
+        rest: Any = steps
+        self.whole, self.steps, self.size = first, rest, first.size + rest.size
 
     def losses(self, scores: Tensor, labels: Padded) -> TokenLosses:
         """Sums over both, given scores ``[B, 1 + T, V]`` and labels ``[B, 1 + T]``; see ``Independent``."""
@@ -65,5 +65,5 @@ class Joint(nn.Module):
 
 
 def beside(whole: Tensor, steps: Tensor) -> Tensor:
-    """Values ``[B, 1, V]`` of the whole and ``[B, T, W]`` of its steps as one tensor ``[B, 1 + T, V + W]``, else zeros."""
+    """Values ``[B, 1, V]`` of the whole and ``[B, T, W]`` of its steps in one tensor ``[B, 1 + T, V + W]`` of zeros."""
     return torch.cat([nn.functional.pad(whole, (0, steps.shape[2])), nn.functional.pad(steps, (whole.shape[2], 0))], 1)

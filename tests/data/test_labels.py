@@ -58,7 +58,7 @@ def test_a_label_of_the_whole_goes_with_those_of_the_steps(tmp_path: Path) -> No
     assert again.fingerprint() == field.fingerprint() and again.tags == field.tags
     with pytest.raises(DataError, match="'O B-to' have no tab"):
         field.encode("O B-to")
-    with pytest.raises(DataError, match="the label 'bok' was never seen in training .did you mean 'book'"):
+    with pytest.raises(DataError, match=r"the label 'bok' was never seen in training .did you mean 'book'"):
         learned(JointField, "O\tbook").encode("O\tbok")
 
 

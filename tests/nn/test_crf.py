@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def chain(labels: list[str] = LABELS, *, iob: bool = True) -> LinearChain:
 
 def allowed(path: tuple[int, ...], labels: list[str]) -> bool:
     names = ["O", *(labels[number] for number in path)]
-    return all(now[0] != "I" or before[1:] == now[1:] for before, now in zip(names, names[1:]))
+    return all(now[0] != "I" or before[1:] == now[1:] for before, now in pairwise(names))
 
 
 def every(made: LinearChain, scores: Tensor, *, iob: bool = True) -> dict[tuple[int, ...], Tensor]:
@@ -34,7 +34,7 @@ def every(made: LinearChain, scores: Tensor, *, iob: bool = True) -> dict[tuple[
     for path in product(range(made.size), repeat=len(scores)):
         if not iob or allowed(path, made.labels):
             score = made.first[path[0]] + made.last[path[-1]] + sum(scores[t, y] for t, y in enumerate(path))
-            score = score + sum(made.moves[y, z] for y, z in zip(path, path[1:]))
+            score = score + sum(made.moves[y, z] for y, z in pairwise(path))
             found[path] = score
     return found
 

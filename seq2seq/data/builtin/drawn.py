@@ -11,7 +11,7 @@ from seq2seq.errors import ConfigError
 from seq2seq.types import Example
 
 PARTS = {"train": range(80), "valid": range(80, 90), "test": range(90, 100)}
-"""Percentiles of the hash of the source. The hash knows no seed: no part of any seed shares a text with another part."""
+"""Percentiles of the hash of the source. It knows no seed: no part of any seed shares a text with another part."""
 PATIENCE = 20_000
 """Draws without a new text after which a grammar counts as used up"""
 
@@ -33,7 +33,8 @@ def distinct(name: str, draw: Draw, *, part: str, size: int, seed: int) -> Itera
     Raises:
         ConfigError: There are not so many.
     """
-    random, seen, draws = Random(seed), set(), 0
+    random, draws = Random(seed), 0
+    seen: set[str] = set()
     while len(seen) < size:
         if draws == PATIENCE:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Travel orders that a grammar writes, with a tag for each word, and what is wanted: one city may be left or reached."""
+"""Travel orders that a grammar writes, with tags and a label: the same city may be left, reached or passed."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ STOPS = ("via", "with a stop in", "changing trains in")
 
 
 class Orders:
-    """Reads orders with a tag for each word (IOB: ``B-from``, ``I-from``, ``B-arrive_time``, …) and a label behind a tab.
+    """Reads orders with a tag for each word (``B-from``, ``I-from``, ``B-arrive_time``, …), and a label behind a tab.
 
     A city is ``from``, ``to`` or ``via``, and a day or a time belongs to the departure or the arrival, as the words
-    around it say. Of the pairs of city and role, one in eight never occurs in the training part, but does in the others.
+    around it say. Of the pairs of city and role, one in eight occurs in the other parts, but never in training.
 
     Args:
         part: ``train``, ``valid`` or ``test``.

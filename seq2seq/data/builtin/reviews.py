@@ -13,8 +13,14 @@ THINGS = (
     *("villain", "script", "second half", "love story", "hero"),
 )
 ADJECTIVES = {
-    "good": "charming clever moving gripping fresh funny convincing brilliant elegant honest lively subtle".split(),
-    "bad": "dull clumsy flat tedious stale hollow predictable sloppy shallow forced silly lifeless".split(),
+    "good": (
+        *("charming", "clever", "moving", "gripping", "fresh", "funny", "convincing", "brilliant", "elegant", "honest"),
+        *("lively", "subtle"),
+    ),
+    "bad": (
+        *("dull", "clumsy", "flat", "tedious", "stale", "hollow", "predictable", "sloppy", "shallow", "forced"),
+        *("silly", "lifeless"),
+    ),
 }
 PLAIN = (
     "{thing} is {word}",
@@ -56,7 +62,7 @@ class Reviews:
     """Reads reviews with their label, ``good`` or ``bad``.
 
     A clause may deny its adjective, or deny that it is denied; of two that disagree, the one that is not conceded
-    counts. Of the pairs of adjective and denial, one in eight never occurs in the training part, but does in the others.
+    counts. Of the pairs of adjective and denial, one in eight occurs in the other parts, but never in training.
 
     Args:
         part: ``train``, ``valid`` or ``test``.

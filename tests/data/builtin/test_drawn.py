@@ -28,7 +28,7 @@ def test_parts_share_no_text_and_come_the_same_again(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [Reviews, Orders])
 def test_what_cannot_be_is_refused(kind: Any) -> None:
-    with pytest.raises(ConfigError, match="part='dev' of the built-in .*: expected one of train, valid, test"):
+    with pytest.raises(ConfigError, match=r"part='dev' of the built-in .*: expected one of train, valid, test"):
         kind(part="dev", size=1, seed=1)
     with pytest.raises(ConfigError, match="size=-1"):
         kind(part="train", size=-1, seed=1)
@@ -64,7 +64,7 @@ def test_counting_words_does_not_tell_good_reviews_from_bad() -> None:
 def test_a_city_is_left_or_reached_as_the_words_around_it_say() -> None:
     roles: dict[str, set[str]] = {city: set() for city in CITIES}
     for example in Orders(part="valid", size=500, seed=1):
-        words, (tags, tab, label) = example.src.split(" "), example.tgt.partition("\t")
+        words, (tags, _, label) = example.src.split(" "), example.tgt.partition("\t")
         assert len(words) == len(tags.split(" ")) and label in ("book", "price", "times", "cancel")
         for first, last, role in spans(tags.split(" ")):
             if "_" not in role:
