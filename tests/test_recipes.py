@@ -25,8 +25,9 @@ from tests.commands import command
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
 OF_OTHER_SHAPES = {
+    "highlight": [("target", "tags"), ("model", "tagger")],
     "sentiment": [("target", "label"), ("task", "labelling"), ("model", "classifier")],
-    "slots": [("target", "tags"), ("model", "tagger")],
+    "slots": [("target", "joint"), ("model", "joint")],
 }
 """Options that make sense with the recipe's own data only"""
 OPTIONS = [
@@ -54,6 +55,25 @@ EIGHT = {
         "model.decoder.dropout=0",
         "trainer.max_updates=150",
         "trainer.validate_every=150",
+    ],
+    "highlight": [
+        *("data.train.size=8", "data.train.length=60"),
+        *("data.valid.size=8", "data.valid.length=60", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=120",
+        "trainer.validate_every=120",
+    ],
+    "sentiment": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=60",
+        "trainer.validate_every=60",
+    ],
+    "slots": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=80",
+        "trainer.validate_every=80",
     ],
     "translate": [
         "data.train.size=8",
@@ -93,7 +113,7 @@ def test_a_recipe_overfits_eight_examples_and_its_bundle_predicts_the_same(
     loaded = seq2seq.load(tmp_path / "run")
     log = (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
     last = log[log.rindex("validation at update") :]
-    shown = [re.findall(rf"(?m)\s{word} {{2,}}(.*)$", last) for word in ("source", "reference", "output")]
+    shown = [re.findall(rf"(?m)\s{word:<9}  (.*)$", last) for word in ("source", "reference", "output")]
     sources, references, outputs = shown
     assert len(sources) == 8
     assert loaded(sources) == outputs == references
