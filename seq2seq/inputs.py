@@ -74,6 +74,7 @@ def open_data(config: DictConfig, part: str, fields: Fields, say: Callable[[str]
 def build_model(config: DictConfig, fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
     """The plain configurations of the model and the task, now that the sizes of the fields are known."""
     config.sizes.src, config.sizes.tgt = fields.src.size, fields.tgt.size
+    config.labels = getattr(fields.tgt, "tags", [])
     if config.model.get("tying") == "all" and fields.src.fingerprint() != fields.tgt.fingerprint():
         raise ConfigError(
             "model.tying=all needs one vocabulary for both sides: set tokenizer.joint=true, or tying=decoder"

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seq2seq import fonts
 from seq2seq.errors import DataError
 
 # Which figures of metrics.jsonl share a panel, in this order; any other figure has a panel of its own after them.
@@ -36,6 +35,12 @@ FLAT = 3
 """How many times the mean weight full light stands for at least."""
 DARK = 0.75
 """How much of the light is taken from where a decoder did not look."""
+LONGEST_LINE = 100
+"""Characters of a line of marked text."""
+END_OF_LINE = "␤"
+"""The character that stands for the end of a line where a text with several has to be one."""
+PLAIN = ("O", "_")
+"""Labels that say that there is nothing to say: black."""
 LONGEST_LABEL = 24
 """Characters of a piece's label; what is longer ends with an ellipsis."""
 
@@ -95,10 +100,10 @@ def draw_attention(
             "a row for each target piece and a column for each source piece, at least one of both"
         )
     text = "".join((*src_pieces, *tgt_pieces, title))
-    families, missing = _families(set(text))
-    for line in _complaints(missing, text):
+    families, missing = fonts.families(set(text))
+    for line in fonts.complaints(missing, text):
         say(f"{target.name}: {line}")
-    labels = [_shorten(_spell_out(piece, missing)) for piece in (*src_pieces, *tgt_pieces)]
+    labels = [_shorten(fonts.spell_out(piece, missing)) for piece in (*src_pieces, *tgt_pieces)]
     src_labels, tgt_labels = labels[: len(src_pieces)], labels[len(src_pieces) :]
 
     cell = 0.34 if max(weights.shape) <= 30 else 0.24  # inches
@@ -119,7 +124,7 @@ def draw_attention(
         bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / height), aspect=12, pad=0.03)
         bar.ax.tick_params(labelsize=8)
         if title:
-            heading = _spell_out(title, missing)
+            heading = fonts.spell_out(title, missing)
             wide = any(unicodedata.east_asian_width(character) in "WF" for character in heading)
             letters = (6 if wide else 12) * (width + 2.0)  # six or twelve to the inch
             figure.suptitle("\n".join(textwrap.wrap(heading, int(letters))), fontsize=10)
@@ -153,8 +158,8 @@ def draw_looks(
             "least one, and S the cells of a square grid"
         )
     text = "".join((*pieces, title))
-    families, missing = _families(set(text))
-    for line in _complaints(missing, text):
+    families, missing = fonts.families(set(text))
+    for line in fonts.complaints(missing, text):
         say(f"{target.name}: {line}")
     height, width = np.shape(picture)[:2]
     columns = min(len(pieces) + 1, LOOKS_IN_A_ROW)
@@ -171,9 +176,60 @@ def draw_looks(
                 light = (looks / max(looks.max(), FLAT / looks.size)).reshape(side, side)
                 shade = np.dstack([np.zeros((side, side, 3)), DARK * (1 - light)])
                 axes.imshow(shade, interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-                axes.set_title(_shorten(_spell_out(pieces[number - 1], missing)), fontsize=11)
+                axes.set_title(_shorten(fonts.spell_out(pieces[number - 1], missing)), fontsize=11)
         if title:
-            figure.suptitle("\n".join(textwrap.wrap(_spell_out(title, missing), 16 * columns)), fontsize=11)
+            figure.suptitle("\n".join(textwrap.wrap(fonts.spell_out(title, missing), 16 * columns)), fontsize=11)
+        _save(figure, target)
+
+
+def draw_marks(
+    pieces: Sequence[str],
+    marks: Sequence[str],
+    target: Path,
+    title: str = "",
+    say: Callable[[str], None] = print,
+) -> None:
+    """Draws what was read with the label that each piece was given as its colour, as a PNG.
+
+    Pieces that are single characters stand beside each other as in a text, others apart; ``␤`` ends a line.
+
+    Args:
+        pieces: what was read.
+        marks: the label of each.
+        target: the PNG to write.
+        title: what stands above, in any script.
+        say: told, in a line, of characters that cannot be drawn as they should be.
+    """
+    if len(pieces) != len(marks) or not pieces:
+        raise ValueError(f"{len(pieces)} pieces and {len(marks)} marks: expected a mark for each piece, at least one")
+    text = "".join((*pieces, *marks, title)).replace(END_OF_LINE, "")
+    families, missing = fonts.families(set(text))
+    for line in fonts.complaints(missing, text):
+        say(f"{target.name}: {line}")
+    gap = 0 if all(len(piece) == 1 for piece in pieces) else 1
+    placed, column, row = [], 0, 0
+    for piece, mark in zip(pieces, marks):
+        shown = fonts.spell_out(piece, missing)
+        if column and (column + len(shown) > LONGEST_LINE or piece == END_OF_LINE):
+            column, row = 0, row + 1
+        if piece != END_OF_LINE:
+            placed.append((column, row, shown, mark[2:] if mark[:2] in ("B-", "I-") else mark))
+            column += len(shown) + gap
+    kinds = sorted({mark for *_, mark in placed} - set(PLAIN))
+    colours = {kind: f"C{number % 10}" for number, kind in enumerate(kinds)}
+    with _style(families, monospace=True):
+        figure = _figure(0.0755 * LONGEST_LINE, 0.2 * (row + 1) + 0.3 * (len(kinds) // 5 + 1) + (0.3 if title else 0))
+        axes = figure.add_subplot()
+        axes.set_axis_off()
+        axes.set(xlim=(0, LONGEST_LINE), ylim=(row + 1, 0))
+        for column, row, shown, mark in placed:
+            axes.text(column, row + 0.7, shown, color=colours.get(mark, "black"), fontsize=9)
+        for kind, colour in colours.items():
+            axes.plot([], [], "s", color=colour, label=kind)
+        if kinds:
+            figure.legend(ncols=5, frameon=False, fontsize=8, loc="outside lower center")
+        if title:
+            figure.suptitle("\n".join(textwrap.wrap(fonts.spell_out(title, missing), LONGEST_LINE)), fontsize=10)
         _save(figure, target)
 
 
@@ -222,14 +278,15 @@ def _figure(width: float, height: float) -> Any:
 
 
 @contextmanager
-def _style(families: list[str]) -> Iterator[None]:
+def _style(families: list[str], monospace: bool = False) -> Iterator[None]:
     """matplotlib's own settings, whatever the user's are, with these fonts; a "$" in a piece begins no formula."""
     from matplotlib import rc_context, rcParamsDefault
 
     plain: dict[Any, Any] = {
         key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "interactive"))
     }
-    with rc_context({**plain, "text.parse_math": False, "font.family": ["DejaVu Sans", *families]}):
+    first = "DejaVu Sans Mono" if monospace else "DejaVu Sans"
+    with rc_context({**plain, "text.parse_math": False, "font.family": [first, *families]}):
         yield
 
 
@@ -243,102 +300,3 @@ def _save(figure: Any, target: Path) -> None:
 
 def _shorten(piece: str) -> str:
     return piece if len(piece) <= LONGEST_LABEL else piece[: LONGEST_LABEL - 1] + "…"
-
-
-def _spell_out(text: str, missing: set[str]) -> str:
-    """The text with each missing character as its code point."""
-    return "".join(f"U+{ord(character):04X}" if character in missing else character for character in text)
-
-
-def _families(characters: Iterable[str]) -> tuple[list[str], set[str]]:
-    """The font families that together have these characters, beside DejaVu Sans, and the characters that none has."""
-    from matplotlib import font_manager, ft2font
-
-    # Surrogates and control characters have no shape in any font.
-    missing = {character for character in characters if unicodedata.category(character) in ("Cc", "Cs")}
-    wanted = set(characters) - missing
-    dejavu = ft2font.FT2Font(font_manager.findfont("DejaVu Sans"))
-    wanted = {character for character in wanted if not dejavu.get_char_index(ord(character))}
-    if not wanted:
-        return [], missing
-    covered = {family: _covered(path, wanted) for family, path in _candidates()}
-    families: list[str] = []
-    while wanted:
-        best = max(covered, key=lambda family: len(covered[family] & wanted), default=None)
-        if best is None or not covered[best] & wanted:
-            break
-        families.append(best)
-        wanted -= covered[best]
-    return families, missing | wanted
-
-
-def _candidates() -> list[tuple[str, str]]:
-    """(family, file) of the upright fonts of normal weight that are installed, plain sans-serif ones first."""
-    from matplotlib import font_manager
-
-    manager = font_manager.fontManager
-    known = {os.fspath(entry.fname) for entry in manager.ttflist}
-    for path in font_manager.findSystemFonts():
-        if path not in known:  # matplotlib keeps a list on disk, older than fonts that were installed since
-            try:
-                manager.addfont(path)
-            except Exception:
-                continue  # a font that cannot be read is none of ours, whatever is wrong with it
-    upright = {
-        (entry.name, os.fspath(entry.fname))
-        for entry in manager.ttflist
-        if entry.style == "normal" and entry.weight in (400, "normal", "regular") and not getattr(entry, "index", 0)
-    }
-    # Last-resort fonts claim every character and draw a box for it, which is what we are to avoid.
-    upright = {font for font in upright if "lastresort" not in font[0].lower().replace(" ", "")}
-    return sorted(upright, key=lambda font: ("Sans" not in font[0], "Mono" in font[0], len(font[0]), font))
-
-
-def _covered(path: str, characters: set[str]) -> set[str]:
-    """Those of the characters that a font can draw. Colour fonts are bitmaps, which matplotlib cannot scale: none."""
-    from matplotlib import ft2font
-
-    try:
-        font = ft2font.FT2Font(path)
-        if not font.scalable:
-            return set()
-        return {character for character in characters if font.get_char_index(ord(character))}
-    except (OSError, RuntimeError):
-        return set()
-
-
-def _complaints(missing: set[str], text: str) -> list[str]:
-    """What is to be said of characters that cannot be drawn as they should be, a line for each reason."""
-    from matplotlib import ft2font
-
-    lines = []
-    shapeless = {character for character in missing if unicodedata.category(character) in ("Cc", "Cs")}
-    for remedy, group in groupby(sorted(missing - shapeless, key=_remedy), key=_remedy):
-        characters = sorted(group)
-        shown = "".join(characters[:12]) + ("…" if len(characters) > 12 else "")
-        scripts = ", ".join(sorted({_script(character) for character in characters}))
-        lines.append(
-            f"no installed font has {shown} ({scripts}); drawn as code points; install a font, such as {remedy}"
-        )
-    if not hasattr(ft2font, "__libraqm_version__") and any(_needs_layout(character) for character in text):
-        lines.append("letters that join or run from right to left are drawn singly; install matplotlib 3.11 or newer")
-    return lines
-
-
-def _script(character: str) -> str:
-    """The first word of the character's name, which for letters is the script."""
-    return unicodedata.name(character, "unnamed character").split()[0].split("-")[0]
-
-
-def _remedy(character: str) -> str:
-    """Fonts that have it."""
-    if _script(character) in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH"):
-        return "Noto Sans CJK (Debian: fonts-noto-cjk)"
-    return "Noto (Debian: fonts-noto-core; for emoji fonts-symbola)"
-
-
-def _needs_layout(character: str) -> bool:
-    """Whether a character joins with its neighbours or runs from right to left."""
-    brahmic = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x17FF))
-    joins = any(first <= ord(character) <= last for first, last in brahmic)
-    return joins or unicodedata.bidirectional(character) in ("R", "AL")

@@ -23,6 +23,7 @@ LAYERS = [
     ["seq2seq.models", "seq2seq.search", "seq2seq.data", "seq2seq.metrics"],
     ["seq2seq.tasks"],
     ["seq2seq.training"],
+    ["seq2seq.fonts"],
     ["seq2seq.plots", "seq2seq.surprise", "seq2seq.objects"],
     ["seq2seq.charts"],
     ["seq2seq.trained", "seq2seq.config"],

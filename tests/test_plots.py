@@ -11,9 +11,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from seq2seq import plots
+from seq2seq import fonts, plots
 from seq2seq.errors import DataError
-from seq2seq.plots import draw_attention, draw_curves, draw_looks
+from seq2seq.plots import draw_attention, draw_curves, draw_looks, draw_marks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -91,7 +91,7 @@ def test_attention_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int,
 def test_what_no_font_has_becomes_code_points_and_is_said(
     tmp_path: Path, figures: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "_candidates", list)
+    monkeypatch.setattr(fonts, "candidates", list)
     said: list[str] = []
     draw_attention(rows(2, 2), ["▁中文", "한"], ["▁नम", "ok"], tmp_path / "a.png", "中 → ok", said.append)
     axes = figures[0].axes[0]
@@ -111,23 +111,23 @@ def test_characters_without_a_shape_are_spelled_out_quietly(tmp_path: Path, figu
 
 
 def test_the_fewest_fonts_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    fonts = {"Han": set("中文"), "All": set("中文한"), "Hangul": set("한국"), "None": set("x")}
-    monkeypatch.setattr(plots, "_candidates", lambda: [(name, name) for name in fonts])
-    monkeypatch.setattr(plots, "_covered", lambda path, characters: fonts[path] & characters)
-    assert plots._families("abc") == ([], set())
-    assert plots._families("a中文한") == (["All"], set())
-    assert plots._families("a中文한국ก") == (["All", "Hangul"], {"ก"})
+    known = {"Han": set("中文"), "All": set("中文한"), "Hangul": set("한국"), "None": set("x")}
+    monkeypatch.setattr(fonts, "candidates", lambda: [(name, name) for name in known])
+    monkeypatch.setattr(fonts, "covered", lambda path, characters: known[path] & characters)
+    assert fonts.families("abc") == ([], set())
+    assert fonts.families("a中文한") == (["All"], set())
+    assert fonts.families("a中文한국ก") == (["All", "Hangul"], {"ก"})
 
 
 def test_no_font_that_only_draws_boxes_is_a_candidate() -> None:
-    candidates = plots._candidates()
+    candidates = fonts.candidates()
     assert candidates
     # U+E0000 is unassigned: only a font that claims everything has it.
-    assert not [family for family, path in candidates if plots._covered(path, {"\U000e0000"})]
+    assert not [family for family, path in candidates if fonts.covered(path, {"\U000e0000"})]
 
 
 def test_installed_fonts_are_used(tmp_path: Path, figures: list[Any]) -> None:
-    if "中" in plots._families("中")[1]:
+    if "中" in fonts.families("中")[1]:
         pytest.skip("no font with Chinese is installed")
     said: list[str] = []
     draw_attention(rows(1, 1), ["中"], ["ok"], tmp_path / "a.png", "", said.append)
@@ -135,10 +135,10 @@ def test_installed_fonts_are_used(tmp_path: Path, figures: list[Any]) -> None:
 
 
 def test_right_to_left_is_said_where_matplotlib_cannot() -> None:
-    lines = plots._complaints(set(), "سلام")
+    lines = fonts.complaints(set(), "سلام")
     old = tuple(int(part) for part in matplotlib.__version__.split(".")[:2]) < (3, 11)
     assert len(lines) == old
-    assert plots._complaints(set(), "Grüße 中文") == []
+    assert fonts.complaints(set(), "Grüße 中文") == []
 
 
 def test_the_settings_of_the_user_neither_matter_nor_change(tmp_path: Path, figures: list[Any]) -> None:
@@ -201,3 +201,19 @@ def test_a_picture_is_lit_where_the_decoder_looked(tmp_path: Path, figures: list
     assert list(first.images[1].get_extent()) == list(plain.images[0].get_extent())
     with pytest.raises(ValueError, match="square grid"):
         draw_looks(np.ones((1, 3)), picture, ["a"], tmp_path / "2.png")
+
+
+def test_marks_are_the_colours_of_what_was_read(tmp_path: Path, figures: list[Any]) -> None:
+    pieces = ["from", "new", "york", "to", "rome"]
+    draw_marks(pieces, ["O", "B-from", "I-from", "O", "B-to"], tmp_path / "a.png", "book")
+    texts = figures[0].axes[0].texts
+    assert [text.get_text() for text in texts] == pieces
+    assert [text.get_color() for text in texts] == ["black", "C0", "C0", "black", "C1"]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["from", "to"]
+    columns = [text.get_position()[0] for text in texts]
+    assert columns == [0, 5, 9, 14, 17], "words stand apart"
+    draw_marks("if␤ x", "kk__n", tmp_path / "b.png")
+    places = [(text.get_text(), *text.get_position()) for text in figures[1].axes[0].texts]
+    assert places == [("i", 0, 0.7), ("f", 1, 0.7), (" ", 0, 1.7), ("x", 1, 1.7)]
+    with pytest.raises(ValueError, match="2 pieces and 1 marks"):
+        draw_marks(["a", "b"], ["O"], tmp_path / "c.png")

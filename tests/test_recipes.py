@@ -27,8 +27,9 @@ from tests.commands import command
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "use"}
 OF_OTHER_SHAPES = {
     "write": [("task", "language_modelling"), ("model", "language_model")],
+    "highlight": [("target", "tags"), ("model", "tagger")],
     "sentiment": [("target", "label"), ("task", "labelling"), ("model", "classifier")],
-    "slots": [("target", "tags"), ("model", "tagger")],
+    "slots": [("target", "joint"), ("model", "joint")],
 }
 """Options that make sense with the recipe's own data only"""
 OPTIONS = [
@@ -56,6 +57,25 @@ EIGHT = {
         "model.decoder.dropout=0",
         "trainer.max_updates=150",
         "trainer.validate_every=150",
+    ],
+    "highlight": [
+        *("data.train.size=8", "data.train.length=60"),
+        *("data.valid.size=8", "data.valid.length=60", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=120",
+        "trainer.validate_every=120",
+    ],
+    "sentiment": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=60",
+        "trainer.validate_every=60",
+    ],
+    "slots": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
+        "trainer.average=null",
+        "trainer.max_updates=80",
+        "trainer.validate_every=80",
     ],
     "translate": [
         "data.train.size=8",

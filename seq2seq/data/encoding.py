@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def _encode(reader: Reader, fields: Fields, folder: Path, say: Callable[[str], N
                     if not field.kept:
                         blank |= ~np.array(field.prepare(raws, say))
                         continue
-                    encoded = field.encode_all(raws)
+                    encoded = _encoded(field, raws, chunk)
                     writers[name].extend(encoded)
                     blank |= [_is_empty(field, raw, each) for raw, each in zip(raws, encoded)]
                 writers["where"].extend([_bytes(example.where) for example in chunk])
@@ -125,6 +125,19 @@ def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _encoded(field: Field, raws: list[Any], examples: Sequence[Example]) -> list[Array]:
+    """All at once; where that fails, one after the other, to say which it was."""
+    try:
+        return field.encode_all(raws)
+    except DataError:
+        for raw, example in zip(raws, examples):
+            try:
+                field.encode_all([raw])
+            except DataError as error:
+                raise DataError(f"{example.where}: {error}") from error
+        raise
 
 
 def _is_empty(field: Field, raw: str, encoded: Array) -> bool:

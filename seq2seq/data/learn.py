@@ -174,14 +174,15 @@ class LearnWords:
     Args:
         max_size: the most entries, the four specials included; None for all words.
         min_count: leave out words that occur less often.
+        sampling: see ``Words``.
     """
 
-    def __init__(self, *, max_size: int | None, min_count: int) -> None:
-        self._counted = _Counted(max_size=max_size, min_count=min_count)
+    def __init__(self, *, max_size: int | None, min_count: int, sampling: float = 0.0) -> None:
+        self._counted, self.sampling = _Counted(max_size=max_size, min_count=min_count), sampling
 
     def learn(self, texts: Iterable[str]) -> Words:
         """Counts the words of the texts."""
-        return Words(vocab=self._counted.tokens(text.split(" ") for text in texts if text))
+        return Words(vocab=self._counted.tokens(text.split(" ") for text in texts if text), sampling=self.sampling)
 
 
 class LearnCharacters:

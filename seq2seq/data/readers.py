@@ -12,7 +12,7 @@ import hashlib
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import Protocol
 
@@ -84,19 +84,25 @@ class TabSeparated:
         path: the file, plain or gzip.
         src_column: which column holds the source, counted from 0.
         tgt_column: which column holds the target, or None when there is nothing but sources.
+        header: whether the first line names the columns and is no pair.
     """
 
-    def __init__(self, *, path: str | Path, src_column: int = 0, tgt_column: int | None = 1) -> None:
+    def __init__(
+        self, *, path: str | Path, src_column: int = 0, tgt_column: int | None = 1, header: bool = False
+    ) -> None:
         for name, column in (("src_column", src_column), ("tgt_column", tgt_column)):
             if column is not None and column < 0:
                 raise ConfigError(f"{name}={column} is no column: they are counted from 0")
         self.path = Path(path)
         self.src_column = src_column
         self.tgt_column = tgt_column
+        self.header = header
 
     def __iter__(self) -> Iterator[Example]:
         needed = max(self.src_column, -1 if self.tgt_column is None else self.tgt_column) + 1
         for number, line in enumerate(read_lines(self.path), start=1):
+            if self.header and number == 1:
+                continue
             columns = line.split("\t")
             if len(columns) < needed:
                 raise DataError(
@@ -108,7 +114,39 @@ class TabSeparated:
 
     def fingerprint(self) -> str:
         """A hash of the file's content and name and of the columns that are read."""
-        return joint_hash(["tabs", self.path.name, content_hash(self.path), str(self.src_column), str(self.tgt_column)])
+        columns = [str(self.src_column), str(self.tgt_column), *(["header"] if self.header else [])]
+        return joint_hash(["tabs", self.path.name, content_hash(self.path), *columns])
+
+
+class TaggedText:
+    """Files of equally many lines: words, and a tag for each of them; both with single spaces between them.
+
+    Args:
+        words: the file of the words, plain or gzip.
+        tags: the file of their tags.
+        labels: a file with a label for each whole line, which examples have behind a tab; None where there is none.
+    """
+
+    def __init__(self, *, words: str | Path, tags: str | Path, labels: str | Path | None) -> None:
+        self._pairs = ParallelText(src=words, tgt=tags)
+        self._wholes = None if labels is None else ParallelText(src=words, tgt=labels)
+        self.src = self._pairs.src
+
+    def __iter__(self) -> Iterator[Example]:
+        wholes = repeat(None) if self._wholes is None else (f"\t{pair.tgt}" for pair in self._wholes)
+        for number, (pair, whole) in enumerate(zip(self._pairs, wholes), start=1):
+            words, tags = (text.count(" ") + 1 if text else 0 for text in (pair.src, pair.tgt))
+            if words != tags:
+                raise DataError(
+                    f"{self.src}:{number} has {_count(words, 'word')} but {self._pairs.tgt}:{number} has "
+                    f"{_count(tags, 'tag')}: give every word one, with single spaces between them"
+                )
+            yield pair._replace(tgt=pair.tgt + (whole or ""))
+
+    def fingerprint(self) -> str:
+        """A hash of the content of all files."""
+        parts = [self._pairs, *([] if self._wholes is None else [self._wholes])]
+        return joint_hash(["tagged", *(part.fingerprint() for part in parts)])
 
 
 class TextFile:

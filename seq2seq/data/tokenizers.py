@@ -7,6 +7,7 @@ Each tokenizer here is finished: it has its vocabulary. Those that still have to
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -211,18 +212,29 @@ class Words(Tokenizer):
 
     Args:
         vocab: see :class:`Vocabulary`.
+        sampling: share of words, drawn at random in training, that are taken for unknown ones: so a model learns what
+            to make of those that it will not know.
     """
 
     pad_id, unk_id, bos_id, eos_id = PAD_ID, UNK_ID, BOS_ID, EOS_ID
 
-    def __init__(self, *, vocab: str | Path | Sequence[str]) -> None:
-        self._vocabulary = Vocabulary(vocab)
+    def __init__(self, *, vocab: str | Path | Sequence[str], sampling: float = 0.0) -> None:
+        if not 0.0 <= sampling < 1.0:
+            raise ConfigError(f"sampling is {sampling}, expected 0 (none) or a share of words below 1")
+        self._vocabulary, self.sampling = Vocabulary(vocab), sampling
 
     def __len__(self) -> int:
         return len(self._vocabulary.tokens)
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._vocabulary.numbers(text.split(" ")) if text else [] for text in texts]
+
+    @property
+    def stochastic(self) -> bool:
+        return self.sampling > 0
+
+    def sample_all(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        return [self._sampled(ids, f"{seed} {text}") for ids, text in zip(self.encode_all(texts), texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         return " ".join(self._vocabulary.words(ids))
@@ -234,7 +246,12 @@ class Words(Tokenizer):
         return self._vocabulary.fingerprint("words")
 
     def save(self, folder: Path, name: str) -> dict[str, Any]:
-        return {"_target_": "seq2seq.data.tokenizers.Words", "vocab": self._vocabulary.save(folder, name)}
+        vocab = self._vocabulary.save(folder, name)
+        return {"_target_": "seq2seq.data.tokenizers.Words", "vocab": vocab, "sampling": self.sampling}
+
+    def _sampled(self, ids: list[int], seed: str) -> list[int]:
+        draw = random.Random(seed).random
+        return [UNK_ID if draw() < self.sampling else index for index in ids]
 
 
 class Characters(Tokenizer):

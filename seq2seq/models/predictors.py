@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seq2seq.errors import ConfigError
 from seq2seq.models.encoder_decoder import Freezing
 from seq2seq.nn.dropout import check_rates
+from seq2seq.nn.joint import Joint, beside
 from seq2seq.types import Memory, Padded, State
 
 
@@ -140,3 +142,40 @@ class Steps(nn.Module):
     def steps(self, positions: Tensor) -> Tensor:
         """How many steps ``[B]`` are read in memories of so many positions ``[B]``: each."""
         return positions
+
+
+class Both(nn.Module):
+    """Reads an input as a whole and every position of it, N to 1 and N to N at once: the first step is the whole.
+
+    Args:
+        size: Labels of both together.
+        labels: The names of those of the positions.
+        whole: Makes the head that reads the input as a whole, see ``Whole``.
+        steps: Makes the one that reads every position, see ``Steps``.
+        memory_dim, summary_dim: Of the memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        labels: Sequence[str],
+        whole: Callable[..., Whole],
+        steps: Callable[..., Steps],
+        memory_dim: int,
+        summary_dim: int,
+    ) -> None:
+        super().__init__()
+        if not 0 < len(labels) < size:
+            raise ConfigError("this model gives a label for each step and one for the whole: choose target=joint")
+        sizes = {"memory_dim": memory_dim, "summary_dim": summary_dim}
+        self.whole, self.steps_head = whole(size=size - len(labels), **sizes), steps(size=len(labels), **sizes)
+        self.structure = Joint(whole=self.whole.structure, steps=self.steps_head.structure)
+
+    def forward(self, memory: Memory) -> tuple[Tensor, None]:
+        """A memory to ``[B, 1 + S, size]``, of which a step's own labels have scores and the others zeros."""
+        return beside(self.whole(memory)[0], self.steps_head(memory)[0]), None
+
+    def steps(self, positions: Tensor) -> Tensor:
+        """How many steps ``[B]`` are read in memories of so many positions ``[B]``: one more."""
+        return positions + 1

@@ -98,4 +98,5 @@ class Labelling:
     def _prediction(self, found: Labelled, probs: Tensor, attention: Tensor | None) -> Prediction:
         each = [float(probs[step, label]) for step, label in enumerate(found.labels)]
         pieces = self.tgt.pieces(found.labels)
-        return Prediction(self.tgt.decode(found.labels), pieces, found.log_prob, found.log_prob, attention, each)
+        text, marks = self.tgt.decode(found.labels), self.tgt.marks(pieces)
+        return Prediction(text, pieces, found.log_prob, found.log_prob, attention, each, marks)

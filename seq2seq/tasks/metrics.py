@@ -7,11 +7,11 @@ from typing import Protocol
 
 from seq2seq.data.builtin.scenes import Scene, truth
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.metrics import captions, code, text
+from seq2seq.metrics import captions, code, labels, text
 from seq2seq.metrics.text import Score
 from seq2seq.types import Example
 
-METRICS = {**text.METRICS, **captions.METRICS}
+METRICS = {**text.METRICS, **captions.METRICS, **labels.METRICS}
 
 
 class Metric(Protocol):

@@ -23,6 +23,8 @@ class Prediction:
     """[len(pieces), S] over the memory's positions; None unless it was asked for and there is one"""
     probs: list[float] | None = field(default=None)
     """How probable each piece is, whatever the others are; None where that is not computed"""
+    marks: list[str] | None = field(default=None)
+    """The label of each piece of the input; None where they have none"""
 
     def record(self) -> dict[str, Any]:
         """What a line of JSON says."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seq2seq.data.readers import ParallelText, Several, TabSeparated, TextFile, read_lines
+from seq2seq.data.readers import ParallelText, Several, TabSeparated, TaggedText, TextFile, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 
@@ -126,6 +126,29 @@ def test_tab_separated(tmp_path: Path) -> None:
         list(TabSeparated(path=path))
     with pytest.raises(ConfigError, match="src_column=-1"):
         TabSeparated(path=path, src_column=-1)
+
+
+def test_a_header_is_no_pair(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", b"label\tsentence\n1\tgood\n")
+    reader = TabSeparated(path=path, src_column=1, tgt_column=0, header=True)
+    assert list(reader) == [Example("good", "1", "a.tsv:2")]
+    assert reader.fingerprint() != TabSeparated(path=path, src_column=1, tgt_column=0).fingerprint()
+
+
+def test_words_and_tags(tmp_path: Path) -> None:
+    words = write(tmp_path / "seq.in", b"to Rome\nhelp\n")
+    tags = write(tmp_path / "seq.out", gzip.compress(b"O B-to\nO\n"))
+    labels = write(tmp_path / "label", b"book\nask\n")
+    plain, whole = (TaggedText(words=words, tags=tags, labels=given) for given in (None, labels))
+    assert list(plain) == [Example("to Rome", "O B-to", "seq.in:1"), Example("help", "O", "seq.in:2")]
+    assert [example.tgt for example in whole] == ["O B-to\tbook", "O\task"]
+    assert plain.fingerprint() != whole.fingerprint()
+    write(tags, b"O B-to\nO O\n")
+    with pytest.raises(DataError, match=r"seq\.in:2 has 1 word but .*seq\.out:2 has 2 tags"):
+        list(whole)
+    write(labels, b"book\n")
+    with pytest.raises(DataError, match=r"seq\.in has 2 lines but .*label has 1"):
+        list(whole)
 
 
 def test_fingerprints_follow_content_and_settings(tmp_path: Path) -> None:

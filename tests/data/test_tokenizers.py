@@ -184,6 +184,19 @@ def test_words_split_on_single_spaces_and_on_nothing_else() -> None:
     assert words.decode([2, *words.encode("a"), words.unk_id, 3, 0]) == "a <unk>"
 
 
+def test_some_words_are_taken_for_unknown_ones_in_training() -> None:
+    words = LearnWords(max_size=None, min_count=1, sampling=0.25).learn(["a b c d"])
+    texts = [f"a b c d{' a' * number}" for number in range(200)]
+    drawn, certain = words.sample_all(texts, 1), words.encode_all(texts)
+    assert words.stochastic and all(set(ids) <= {*known, words.unk_id} for ids, known in zip(drawn, certain))
+    unknown = sum(ids.count(words.unk_id) for ids in drawn) / sum(map(len, certain))
+    assert 0.23 < unknown < 0.27
+    assert words.sample_all(texts[7:9], 1) == drawn[7:9] != words.sample_all(texts[7:9], 2)
+    assert not LearnWords(max_size=None, min_count=1).learn(texts).stochastic
+    with pytest.raises(ConfigError, match="sampling is 1"):
+        Words(vocab=[*SPECIALS, "a"], sampling=1.0)
+
+
 def test_characters_come_back() -> None:
     texts = [line for line in (*AWKWARD, *any_lines(100)) if line]
     characters = LearnCharacters(max_size=None, min_count=1).learn(texts)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seq2seq.errors import ConfigError
 from seq2seq.models.encoders import RecurrentEncoder
 from seq2seq.models.inference import for_inference
-from seq2seq.models.predictors import Predictor, Steps, Whole
+from seq2seq.models.predictors import Both, Predictor, Steps, Whole
 from seq2seq.nn import pooling
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.independent import Independent
@@ -50,6 +50,14 @@ def tagger(**options: bool) -> Predictor:
     return Predictor(encoder=encoder(**options), head=head).eval()
 
 
+def reads_both() -> Predictor:
+    torch.manual_seed(0)
+    plain = partial(Independent, label_smoothing=0.0)
+    whole = partial(Whole, pooling=pooling.Mean, structure=plain, dropout=0.0)
+    steps = partial(Steps, structure=plain, dropout=0.0)
+    return Predictor(encoder=encoder(), head=partial(Both, size=5, labels=["O", "B"], whole=whole, steps=steps)).eval()
+
+
 def tokens(*lengths: int, width: int | None = None) -> Padded:
     torch.manual_seed(1)
     values = torch.zeros(len(lengths), width or max(lengths), dtype=torch.int64)
@@ -70,6 +78,16 @@ def test_padding_changes_no_classification(pool: object) -> None:
 def test_padding_changes_no_tagging() -> None:
     model = tagger()
     assert torch.allclose(model(tokens(4)).values[0], model(tokens(4, 7, width=9)).values[0, :4], atol=1e-6)
+
+
+def test_padding_changes_neither_where_both_are_read() -> None:
+    model = reads_both()
+    alone, among = model(tokens(4)).values, model(tokens(4, 7, width=9)).values
+    assert alone.shape == (1, 5, 5) and not alone[0, 0, 3:].any() and not alone[0, 1:, :3].any()
+    assert torch.allclose(alone[0], among[0, :5], atol=1e-6)
+    assert model.head.steps(torch.tensor([4, 0])).tolist() == [5, 1]
+    with pytest.raises(ConfigError, match="target=joint"):
+        Both(size=5, labels=[], whole=Whole, steps=Steps, memory_dim=1, summary_dim=1)
 
 
 def test_windows_with_a_carried_state_equal_the_whole() -> None:
