@@ -7,11 +7,11 @@ from typing import Protocol
 
 from seq2seq.data.builtin.scenes import Scene, truth
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.metrics import captions, text
+from seq2seq.metrics import captions, pronunciation, text
 from seq2seq.metrics.text import Score
 from seq2seq.types import Example
 
-METRICS = {**text.METRICS, **captions.METRICS}
+METRICS = {**text.METRICS, **captions.METRICS, **pronunciation.METRICS}
 
 
 class Metric(Protocol):
@@ -61,11 +61,12 @@ def metrics_of(names: Iterable[str | Metric]) -> list[Metric]:
 
 
 def kindred(metrics: Iterable[Metric]) -> list[Metric]:
-    """All that belong with some metrics: those customary for text, or captions, or both, and the others as they are."""
+    """All that belong with some metrics: those customary for their kind, and the others as they are."""
     given = {metric.name: metric for metric in metrics}
     tables: list[tuple[Mapping[str, object], Iterable[str]]] = [
         (text.METRICS, ("bleu", "chrf", "ter")),
         (captions.METRICS, captions.METRICS),
+        (pronunciation.METRICS, pronunciation.METRICS),
     ]
     for table, customary in tables:
         if any(name in table for name in given):
