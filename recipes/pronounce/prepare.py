@@ -88,9 +88,7 @@ def text(name: str, options: argparse.Namespace) -> str:
         for path in (options.folder / name, options.folder / f"{name}.gz"):
             if path.is_file():
                 return checked(path.read_bytes(), name, str(path))
-        raise DataError(
-            f"{options.folder / name}: no such file; --from expects {name} or {name}.gz in its folder"
-        )
+        raise DataError(f"{options.folder / name}: no such file; --from expects {name} or {name}.gz in its folder")
     url = HOMES[name] if options.base_url is None else f"{options.base_url.rstrip('/')}/{name}"
     part = options.root / f"{name}.part"
     for last in (False, True):
