@@ -66,5 +66,5 @@ def test_the_command_trains_draws_and_tells(
     assert gates.main([*short, "threads=1", *sizes]) == 0
     assert capsys.readouterr().out == first
     assert (tmp_path / "gates" / "recall-elman-clipped" / "train.log").stat().st_mtime_ns == before, "not trained again"
-    assert gates.main(["--updates", "3", "--output", "other", "--cells", "elman", "data.length=1"]) == 1
+    assert gates.main(["--tasks", "recall", "--output", "other", "data.length=1"]) == 1
     assert "the training did not come to its end" in capsys.readouterr().err
