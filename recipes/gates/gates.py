@@ -38,6 +38,8 @@ from seq2seq.types import Batch
 
 EXAMPLES = 64
 """Over so many the norms are averaged"""
+STDERR = 2
+"""Where the runs say how far they are, beside the table"""
 CLIPS = {"clipped": "1.0", "not clipped": "null"}
 
 
@@ -110,7 +112,7 @@ def ran(name: str, cell: str, clip: str, options: argparse.Namespace) -> Found:
         length = [f"trainer.max_updates={updates}", f"trainer.validate_every={updates}"]
         began = time.monotonic()
         command = [sys.executable, "-m", "seq2seq.train", *chosen, *length, *task.options, *options.options]
-        if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        if subprocess.run(command, stdout=STDERR).returncode:
             raise DataError(f"{run}: the training did not come to its end; what it said stands above")
         (run / "finished").write_text(f"{time.monotonic() - began:.0f}")
     model = seq2seq.load(run, device="cpu")

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.commands import command
 from tests.recipes.scripts import script
 from tests.recipes.server import Server
 
@@ -84,3 +85,18 @@ def test_what_is_not_what_was_published_is_told_in_one_line(
     assert run(prepare, server, tmp_path / "data", "--from", str(mine)) == 1
     assert "is no whole gzip file" in capsys.readouterr().err
     assert laid_down(tmp_path / "data") == {}
+
+
+def test_what_is_laid_down_is_trained_on_and_any_pronunciation_counts(
+    prepare: ModuleType, server: Server, tmp_path: Path
+) -> None:
+    assert run(prepare, server, tmp_path / "data") == 0
+    small = ["threads=1", "model.encoder.recurrent.hidden_dim=8", "model.decoder.recurrent.hidden_dim=8"]
+    short = ["trainer.max_updates=2", "trainer.validate_every=2", "schedule=constant", "data.filters.max_ratio=20"]
+    data = ["recipe=pronounce", "data=cmudict", "data.root=data"]
+    result = command("train", *data, *small, *short, "run=run", cwd=tmp_path)
+    assert result.code == 0 and "word_error 100" in result.out, result.err
+    result = command("evaluate", "model=run", "data.split=valid", "output=said.txt", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "word_error" in result.out and "phoneme_error|nrefs:2" in result.out and "bleu" not in result.out
+    assert len((tmp_path / "said.txt").read_text().splitlines()) == 1, "one word, pronounced in two ways"
