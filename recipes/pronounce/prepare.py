@@ -21,8 +21,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from seq2seq.data.fetch import fetch
-from seq2seq.errors import DataError, UserError
+from seq2seq.data.fetch import as_script, fetch
+from seq2seq.errors import DataError
 
 DICTIONARY, LIST = "cmudict.dict", "cmudict-0.7b.test.txt"
 GITHUB = "https://raw.githubusercontent.com"
@@ -50,15 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--retries", type=int, default=5, help="tries more after a failed one (%(default)s)")
     parser.add_argument("--wait", type=float, default=1.0, help="seconds before the first retry, then doubled")
     options = parser.parse_args(arguments)
-    try:
-        prepare(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return as_script(lambda: prepare(options))
 
 
 def prepare(options: argparse.Namespace) -> None:
