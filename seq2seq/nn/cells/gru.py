@@ -38,8 +38,9 @@ class MinGRU(Cell):
     (Feng et al. 2024, section 3.1).
 
     So all steps are known to be h' = keep ⊙ h + added before the first is taken, and ``unroll`` takes them by a scan,
-    in log T turns. No product has the hidden state in it that a mask could act on. The blocks of the weights are
-    update, candidate.
+    in log T turns: on one thread of a CPU that trains 8 sequences of 1,000 steps in 0.4 of a loop's time, but 32 of 30
+    to 200 steps in 1.1 to 1.3 of it. No product has the hidden state in it that a mask could act on. The blocks of the
+    weights are update, candidate.
     """
 
     gates, parts, recurs = 2, 1, False
