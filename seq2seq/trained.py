@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from seq2seq.data.fields import Fields
 from seq2seq.errors import UserError
@@ -86,6 +87,18 @@ class Model:
             for index, predictions in zip(indices, task.predict(self.network, batch, attention=attention)):
                 outputs[index] = predictions
         return outputs
+
+    def embed(self, sources: Sequence[Any], *, tokens: int = 4096) -> Tensor:
+        """A vector for each source ``[N, D]``: the last hidden state of its encoder's last layer, both directions'."""
+        encoded, network = self.fields.src.encode_all(sources), cast(Any, self.network)
+        outputs: list[Any] = [None] * len(encoded)
+        for indices in _batches([len(each) for each in encoded], tokens):
+            src = self.fields.src.collate([encoded[i] for i in indices]).to(self.device)
+            with torch.inference_mode():
+                vectors = network.encode(src).summary[-1][0]
+            for index, vector in zip(indices, vectors):
+                outputs[index] = vector
+        return torch.stack(outputs)
 
     def log_probs(self, sources: Sequence[Any], targets: Sequence[Any], *, tokens: int = 4096) -> list[float]:
         """The log-probability of each target given its source, in nats, eos included."""

@@ -77,6 +77,28 @@ EIGHT = {
         "trainer.max_updates=80",
         "trainer.validate_every=80",
     ],
+    "autoencode": [
+        "data.train.reader.size=8",
+        "data.valid.reader.size=8",
+        "data.valid.reader.part=train",
+        "trainer.max_updates=150",
+        "trainer.validate_every=150",
+    ],
+    "pronounce": [
+        "data.train.size=8",
+        "data.valid.size=8",
+        "data.valid.part=train",
+        "trainer.max_updates=100",
+        "trainer.validate_every=100",
+    ],
+    "recall": [
+        "data.train.size=8",
+        "data.valid.size=8",
+        "data.valid.part=train",
+        "data.length=8",
+        "trainer.max_updates=100",
+        "trainer.validate_every=100",
+    ],
     "translate": [
         "data.train.size=8",
         "data.valid.size=8",

@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from seq2seq.data.caption_json import KarpathyJson
 from seq2seq.data.captions import Captions, TokenFile
-from seq2seq.data.fetch import fetch
+from seq2seq.data.fetch import as_script, fetch
 from seq2seq.data.pictures import read_picture, upright
-from seq2seq.errors import DataError, UserError
+from seq2seq.errors import DataError
 
 FLICKR8K = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 COCO = "http://images.cocodataset.org/zips"
@@ -141,15 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     for split in options.splits or ():
         if split not in dataset.sizes:
             parser.error(f"{options.dataset} has no split {split}: it has {', '.join(dataset.sizes)}")
-    try:
-        prepare(options, dataset)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return as_script(lambda: prepare(options, dataset))
 
 
 def prepare(options: argparse.Namespace, dataset: Dataset) -> None:

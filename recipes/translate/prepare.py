@@ -17,8 +17,8 @@ import sys
 import zlib
 from pathlib import Path
 
-from seq2seq.data.fetch import digest, fetch
-from seq2seq.errors import DataError, UserError
+from seq2seq.data.fetch import as_script, digest, fetch
+from seq2seq.errors import DataError
 
 COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 BASE_URL = f"https://raw.githubusercontent.com/multi30k/dataset/{COMMIT}/data/task1/raw"
@@ -46,15 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--retries", type=int, default=5, help="tries more after a failed one (%(default)s)")
     parser.add_argument("--wait", type=float, default=1.0, help="seconds before the first retry, then doubled")
     options = parser.parse_args(arguments)
-    try:
-        prepare(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return as_script(lambda: prepare(options))
 
 
 def prepare(options: argparse.Namespace) -> None:

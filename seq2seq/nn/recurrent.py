@@ -36,7 +36,7 @@ class Recurrent(nn.Module):
     """Layers of one kind of cell, uni- or bidirectional.
 
     Args:
-        cell: ``lstm``, ``gru``, ``elman``, or a class with their constructor.
+        cell: A name in ``nn.cells.CELLS``, such as ``lstm``, or a class with their constructor.
         input_dim: Features of the input.
         hidden_dim: Features of the hidden state of each direction.
         num_layers: Depth.

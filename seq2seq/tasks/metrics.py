@@ -7,11 +7,11 @@ from typing import Protocol
 
 from seq2seq.data.builtin.scenes import Scene, truth
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.metrics import captions, code, labels, text
+from seq2seq.metrics import captions, code, labels, pronunciation, text
 from seq2seq.metrics.text import Score
 from seq2seq.types import Example
 
-METRICS = {**text.METRICS, **captions.METRICS, **labels.METRICS}
+METRICS = {**text.METRICS, **captions.METRICS, **labels.METRICS, **pronunciation.METRICS}
 
 
 class Metric(Protocol):
@@ -71,9 +71,9 @@ def metrics_of(names: Iterable[str | Metric]) -> list[Metric]:
 
 
 def kindred(metrics: Iterable[Metric]) -> list[Metric]:
-    """All that belong with some metrics: those customary for text, or captions, or both, and the others as they are."""
+    """All that belong with some metrics: those customary for their kind, and the others as they are."""
     given = {metric.name: metric for metric in metrics}
-    for customary in (("bleu", "chrf", "ter"), tuple(captions.METRICS)):
+    for customary in (("bleu", "chrf", "ter"), tuple(captions.METRICS), tuple(pronunciation.METRICS)):
         if any(name in customary for name in given):
             given |= {name: Named(name=name) for name in customary if name not in given}
     order = list(METRICS)

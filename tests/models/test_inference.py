@@ -10,6 +10,7 @@ import torch
 from seq2seq.errors import ConfigError
 from seq2seq.models.inference import for_inference
 from seq2seq.nn import int8
+from seq2seq.nn.cells import CELLS
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import Greedy
 from seq2seq.search.limits import Limits
@@ -52,6 +53,16 @@ def test_equals_the_network_it_was(precision: str, cell: str, attention: str) ->
     given = fast.logits(fast(SRC, TGT).outputs)[TGT.mask]
     expected = plain.logits(plain(SRC, TGT).outputs)[TGT.mask]
     assert (given - expected).norm() / expected.norm() < ERRORS[precision]
+
+
+@pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize("cell", CELLS)
+@torch.inference_mode()
+def test_every_cell_computes_in_every_precision(precision: str, cell: str) -> None:
+    plain, fast = network(cell=cell).eval(), ready(precision, cell=cell)
+    given, expected = (each.logits(each(SRC, TGT).outputs)[TGT.mask] for each in (fast, plain))
+    assert (given - expected).norm() / expected.norm() < ERRORS[precision]
+    assert all(type(module) is not torch.nn.Linear for module in fast.modules()) or precision == "fp32"
 
 
 @pytest.mark.parametrize("precision", KINDS)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from seq2seq.nn import fused
-from seq2seq.nn.cells import CELLS, GRU, LSTM, Cell
+from seq2seq.nn.cells import CELLS, GRU, Cell
 from seq2seq.types import Padded
 from tests.nn.helpers import close, gradients, random, shaken
 
@@ -34,24 +34,27 @@ def copied(ours: Cell, theirs: nn.RNNBase, suffix: str) -> None:
 
 @pytest.fixture(params=["kernel", "loop"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to run over a sequence."""
+    """Both ways to run over a sequence, where a cell has two."""
     monkeypatch.setattr(fused, "fits", lambda *_: request.param == "kernel")
     return request.param
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TORCH)
 def test_equals_torch_in_value_and_gradient(name: str, way: str) -> None:
     ours, theirs = cell(name), TORCH[name](INPUT, HIDDEN, batch_first=True)
     copied(ours, theirs, "l0")
-    inputs, first = random(N, T, INPUT), tuple(random(N, HIDDEN, seed=k) for k in range(1, ours.parts + 1))
+    inputs = random(N, T, INPUT).requires_grad_()
+    first = tuple(random(N, HIDDEN, seed=k).requires_grad_() for k in range(1, ours.parts + 1))
     states, ends = ours.unroll(Padded(inputs, torch.full((N,), T)), first)
     packed = tuple(part[None] for part in first)
     outputs, final = theirs(inputs, packed if name == "lstm" else packed[0])
     close(states, outputs)
     close(ends, tuple(part[0] for part in (final if name == "lstm" else (final,))))
     weight = random(N, T, HIDDEN, seed=9)
-    mine = gradients((states * weight).sum(), [ours.input.weight, ours.recurrent.weight, ours.input.bias])
-    close(mine, gradients((outputs * weight).sum(), [theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0]))
+    leaves = [inputs, *first]
+    mine = gradients((states * weight).sum(), [*leaves, ours.input.weight, ours.recurrent.weight, ours.input.bias])
+    weights = [theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0]
+    close(mine, gradients((outputs * weight).sum(), [*leaves, *weights]))
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -78,7 +81,7 @@ def test_unroll_equals_looping_step(name: str, masked: bool, way: str) -> None:
     close(gradients(totals[0], leaves), gradients(totals[1], leaves), 1e-4)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TORCH)
 def test_kernels_stand_in_only_for_the_cells_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of one's own, a mask, another product or another type is run as it is written."""
     looped: list[Cell] = []
@@ -107,8 +110,9 @@ def test_a_mask_acts_on_the_recurrent_product_alone(name: str) -> None:
     ours, state = cell(name), tuple(random(N, HIDDEN, seed=k) for k in range(CELLS[name].parts))
     mask = torch.zeros(N, HIDDEN)
     given = ours.step(ours.project(random(N, INPUT)), state, mask)
-    with torch.no_grad():
-        ours.recurrent.weight.zero_()
+    if ours.recurrent is not None:  # else there is nothing to act on
+        with torch.no_grad():
+            ours.recurrent.weight.zero_()
     close(given, ours.step(ours.project(random(N, INPUT)), state))
 
 
@@ -123,8 +127,37 @@ def test_a_feedback_is_a_second_part_of_the_input(name: str) -> None:
     close(fed.feed(fed.project(inputs), feedback), joined.project(torch.cat([inputs, feedback], 1)))
 
 
-def test_a_fresh_lstm_remembers() -> None:
-    """Jozefowicz et al. 2015, section 2.2."""
-    bias = LSTM(input_dim=INPUT, hidden_dim=HIDDEN).input.bias
-    assert bias[HIDDEN : 2 * HIDDEN].tolist() == [1.0] * HIDDEN
-    assert bias[:HIDDEN].abs().max() < 1 and bias[2 * HIDDEN :].abs().max() < 1
+@pytest.mark.parametrize("name", CELLS)
+def test_bfloat16_products_leave_a_state_in_fp32(name: str) -> None:
+    """Autocast changes results by its rounding alone, in a loop and in single steps alike, and gradients come back."""
+    ours, inputs = cell(name), Padded(random(N, T, INPUT), torch.full((N,), T))
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.mul_(0.5)
+    plain, _ = ours.unroll(inputs, ours.start(N))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states, ends = ours.unroll(inputs, ours.start(N))
+        state = ours.start(N)
+        for t in range(T):
+            state = ours.step(ours.project(inputs.values[:, t]), state)
+    close(states[:, -1], state[0], 0.02)
+    assert (states - plain).norm() / plain.norm() < 0.02
+    assert all(part.dtype == torch.float32 for part in ends[1:]), "what adds up over steps keeps its digits"
+    assert all(torch.isfinite(gradient).all() for gradient in gradients(states.sum(), ours.parameters()))
+
+
+@pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "coupled_lstm", "layer_norm_lstm"])
+def test_a_fresh_lstm_remembers(name: str) -> None:
+    """The forget gate is σ(1) where nothing is said (Jozefowicz et al. 2015, section 2.2)."""
+    fresh = CELLS[name](input_dim=INPUT, hidden_dim=HIDDEN)
+    with torch.no_grad():
+        for module in (fresh.input, fresh.recurrent):
+            module.weight.zero_()
+        if name != "layer_norm_lstm":
+            others = [True] * HIDDEN * fresh.gates
+            first = 0 if name == "coupled_lstm" else HIDDEN
+            others[first : first + HIDDEN] = [False] * HIDDEN
+            fresh.input.bias[others] = 0.0
+    memory = torch.full((N, HIDDEN), 0.5)
+    _, kept = fresh.step(fresh.project(torch.zeros(N, INPUT)), (torch.zeros(N, HIDDEN), memory))
+    close(kept, memory * torch.sigmoid(torch.tensor(1.0)))

@@ -33,3 +33,4 @@ def test_kindred_metrics_are_those_customary_for_the_same_outputs() -> None:
     names = [metric.name for metric in kindred([Named(name="cider_d"), Truth()])]
     assert names[:6] == ["bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d"] and names[-1] == "truth"
     assert "bleu" not in names
+    assert [metric.name for metric in kindred(metrics_of(["phoneme_error"]))] == ["word_error", "phoneme_error"]
