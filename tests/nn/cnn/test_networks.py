@@ -112,6 +112,12 @@ def test_the_small_network_knows_places_and_keeps_pictures_apart() -> None:
         SmallCNN(channels=[])
 
 
+def test_the_small_network_sees_through_fog() -> None:
+    torch.manual_seed(1)
+    network, pictures = SmallCNN(channels=[8, 16, 16]), random(3, 3, 64, 64)
+    close(network(0.3 * pictures + 0.6), network(pictures), 1e-3)
+
+
 @pytest.mark.skipif("SEQ2SEQ_DATA" not in os.environ, reason="SEQ2SEQ_DATA names no folder with cnn/ and flickr8k/")
 def test_published_weights_know_a_dog() -> None:
     from PIL import Image
