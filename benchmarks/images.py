@@ -63,7 +63,8 @@ def contenders(weights: str, batch: int) -> dict[str, Callable[[], Tensor]]:
     load_pretrained(network, weights)
     folded = copy.deepcopy(network).eval()
     fold(folded)
-    arguments = {"weights": weights, "fine_tune_from": None, "fine_tune_rate": 0.0, "projection": None, "dropout": 0.0}
+    arguments = {"weights": weights, "fine_tune_from": None, "fine_tune_rate": 0.0, "projection": None}
+    arguments |= {"normalize": False, "dropout": 0.0}
     encoder = ImageEncoder(cnn=MobileNetV2(), **arguments).eval()
     pictures = torch.randint(0, 256, (batch, SIDE, SIDE, 3), dtype=torch.uint8)
     last = pictures.permute(0, 3, 1, 2) / 127.5 - 1
@@ -109,7 +110,8 @@ def from_files(weights: str, photos: str, batch: int, count: int, folder: Path) 
     """Prints how fast files become kept features, and how fast those are read again."""
     raws = find_pictures(photos)[:count]
     images = ImageField(size=None, weights=weights, crop="center", flip=False, on_error="stop")
-    arguments = {"weights": weights, "fine_tune_from": None, "fine_tune_rate": 0.0, "projection": None, "dropout": 0.0}
+    arguments = {"weights": weights, "fine_tune_from": None, "fine_tune_rate": 0.0, "projection": None}
+    arguments |= {"normalize": False, "dropout": 0.0}
     encoder = ImageEncoder(cnn=MobileNetV2(), **arguments).eval()
     field = CachedImages(
         images=images, extract=encoder.features, fingerprint=encoder.fingerprint(), cache=folder, say=print
