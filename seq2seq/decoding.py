@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.errors import UserError
+from seq2seq.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from seq2seq.data.streams import Chunk
@@ -30,12 +30,19 @@ class Decoder:
 
     def __init__(self, config: Any) -> None:
         from seq2seq import results
+        from seq2seq.data.images import ImageField
 
         self._model = results.open_model(config)
         n_best = None if config.n_best == 1 else config.n_best  # not every task gives more
         self._task = self._model.task(n_best=n_best, **{name: config[name] for name in SEARCH})
         self._plain, self._tokens = is_plain(config), config.tokens
         self._maps, self._seed = None if config.attention is None else Path(config.attention), config.seed
+        self._field = self._model.fields.src
+        if config.on_error is not None:
+            if not isinstance(self._field, ImageField):
+                raise ConfigError(f"on_error={config.on_error} is said of pictures, which this model does not read")
+            self._field.tolerate(config.on_error)
+        self._skips = getattr(self._field, "on_error", "stop") == "skip"
 
     def __call__(self, chunk: Chunk) -> str:
         """A line for each line of a chunk. Also draws where the model looked, if it was asked to."""
@@ -46,6 +53,8 @@ class Decoder:
         from seq2seq.types import Example
 
         torch.manual_seed(self._seed + chunk.first)  # what is drawn is the same in whichever process
+        if self._skips:
+            self._field.prepare([line for line in chunk.lines if line.strip()], results.to_stderr)
         mapped = not self._plain or self._maps is not None
         found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
         if self._maps is not None:
@@ -58,8 +67,7 @@ class Decoder:
     def _record(self, source: str, predictions: Sequence[Prediction]) -> str:
         """A source and its n-best outputs as one line of JSON."""
         hypotheses = [prediction.record() for prediction in predictions]
-        field = self._model.fields.src
-        pieces = field.pieces(field.encode(source))
+        pieces = self._field.pieces(self._field.encode(source))
         return json.dumps({"source": source, "tokens": pieces, "hypotheses": hypotheses}, ensure_ascii=False)
 
 

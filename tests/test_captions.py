@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -128,7 +129,11 @@ def test_what_is_wrong_with_pictures_is_one_line(captioner: Captioner, tmp_path:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     assert "empty: holds no .jpg or .jpeg or .png" in mistake("predict", model, "input=empty", cwd=tmp_path)
     assert "*.png: fits no file" in mistake("predict", model, "input=*.png", cwd=tmp_path)
+    assert "none.png: there is no such picture" in mistake("predict", model, "input=none.png", cwd=tmp_path)
     assert "broken.jpg: cannot be decoded" in mistake("predict", model, "input=broken.jpg", cwd=tmp_path)
+    assert "on_error='slip': did you mean 'skip'" in mistake(
+        "predict", model, "input=broken.jpg", "on_error=slip", cwd=tmp_path
+    )
     (tmp_path / "captions.tsv").write_text("broken.jpg\ta cat\n", encoding="utf-8")
     files = [f"data.{part}.path=captions.tsv" for part in ("train", "valid")]
     told = mistake("train", *photos_of(tmp_path), *files, cwd=tmp_path)
@@ -138,6 +143,21 @@ def test_what_is_wrong_with_pictures_is_one_line(captioner: Captioner, tmp_path:
     (tmp_path / "captions.tsv").write_text("broken.jpg\ta cat\n", encoding="utf-8")
     told = mistake("train", *photos_of(tmp_path), *files, "data/cnn=resnet18", cwd=tmp_path)
     assert "not the weights of resnet18" in told and "mobilenet_v2" in told
+
+
+def test_predict_leaves_out_what_cannot_be_decoded_where_it_is_told_to(captioner: Captioner, tmp_path: Path) -> None:
+    for name in ("00.png", "01.png"):
+        (tmp_path / name).write_bytes((captioner.photos / name).read_bytes())
+    (tmp_path / "00b.png").write_bytes(b"\xff\xd8\xff no picture")
+    known = seq2seq.load(captioner.run)(captioner.scenes[:2])
+    options = [f"model={captioner.run}", "threads=1", "precision=fp32", "input=*.png", "on_error=skip"]
+    result = command("predict", *options, cwd=tmp_path)
+    assert (result.code, result.out.split("\n")) == (0, [known[0], "", known[1], ""])
+    assert "00b.png: cannot be decoded" in result.err and "left out 1 of 3 pictures" in result.err
+    assert command("predict", *options, "output=o.jsonl", "attention=maps", cwd=tmp_path).code == 0
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [record["hypotheses"][0]["text"] for record in records] == [known[0], "", known[1]]
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["1.png", "3.png"]
 
 
 def photos_of(home: Path) -> list[str]:
@@ -169,3 +189,28 @@ def test_a_folder_of_photos_trains_on_features_that_are_computed_once(captioner:
     assert float(re.search(r"nll +(\S+)", result.out)[1]) == pytest.approx(figures["nll"], abs=2e-4)  # type: ignore[index]
     outputs = command("predict", "model=run", "input=*.png", "threads=1", cwd=tmp_path).out.splitlines()
     assert len(outputs) == 6 and all(output == output.lower() for output in outputs)
+
+
+def test_features_of_regions_from_elsewhere(captioner: Captioner, tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    (tmp_path / "features").mkdir()
+    for number in range(4):
+        name = f"{number:02}.png"
+        (tmp_path / name).write_bytes((captioner.photos / name).read_bytes())
+        regions = draw.normal(size=(3 + number, 12)).astype(np.float32)
+        boxes = draw.random((3 + number, 4)).astype(np.float32)
+        np.savez(tmp_path / "features" / f"{number:02}.npz", features=regions, boxes=boxes)
+    np.save(tmp_path / "features" / "03.npy", draw.normal(size=(2, 2, 12)).astype(np.float32))
+    (tmp_path / "features" / "03.npz").unlink()
+    lines = [f"{number:02}.png\tA Shape number {number}\n" for number in range(4)]
+    (tmp_path / "captions.tsv").write_text("".join(lines), encoding="utf-8")
+    options = [*photos_of(tmp_path)[:3], *photos_of(tmp_path)[4:], "source=features", "model/encoder=regions"]
+    options += [f"data.{part}.path=captions.tsv" for part in ("train", "valid")] + ["source.folder=features"]
+    told = mistake("train", *options, "source.features=13", cwd=tmp_path)
+    assert "its regions have 12 features, but features=13" in told
+    result = command("train", *options, "source.features=12", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert command("evaluate", "model=run", "data.split=valid", "threads=1", cwd=tmp_path).code == 0
+    result = command("predict", "model=run", "input=features", "output=o.jsonl", "threads=1", cwd=tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [len(record["hypotheses"][0]["attention"][0]) for record in records] == [3, 4, 5, 4], result.err

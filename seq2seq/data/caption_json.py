@@ -89,8 +89,8 @@ class OwnJson(Captions):
         path: str | Path,
         grouped: bool,
         references: int,
-        root: str | Path | None = None,
-        complete: bool = False,
+        root: str | Path | None,
+        complete: bool,
     ) -> None:
         super().__init__(
             path=path, root=Path(path).parent if root is None else root, grouped=grouped, references=references

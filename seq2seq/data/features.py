@@ -38,8 +38,6 @@ class FeatureField:
     stochastic = False
 
     def __init__(self, *, features: int, folder: str | Path | None) -> None:
-        if folder is not None and not Path(folder).is_dir():
-            raise DataError(f"folder={folder}: no such folder of features (looked in {Path.cwd()}); check the path")
         self.features, self.folder = features, None if folder is None else Path(folder)
 
     @property
@@ -79,6 +77,10 @@ class FeatureField:
         for path in candidates:
             if path.is_file():
                 return path
+        if self.folder is not None and not self.folder.is_dir():
+            raise DataError(
+                f"folder={self.folder}: no such folder of features (looked in {Path.cwd()}); check the path"
+            )
         raise DataError(f"{raw}: has no features, {' or '.join(map(str, candidates))} is not there; check the folder")
 
     def prepare(self, raws: Sequence[str], say: Callable[[str], None]) -> list[bool]:
@@ -121,8 +123,9 @@ class FeatureField:
         return f"features-{self.features}-{self.folder}"
 
     def save(self, folder: Path, name: str) -> dict[str, Any]:
-        """The configuration. The folder of the features is left out: whoever uses a model names files of their own."""
-        return {"_target_": "seq2seq.data.features.FeatureField", "features": self.features, "folder": None}
+        """The configuration. Where the folder is gone, pictures are given by the paths of their features."""
+        place = None if self.folder is None else str(self.folder)
+        return {"_target_": "seq2seq.data.features.FeatureField", "features": self.features, "folder": place}
 
     def _regions(self, path: Path, array: Regions) -> Regions:
         if array.dtype.kind != "f" or not 1 <= array.ndim <= 3:

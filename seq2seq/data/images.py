@@ -62,9 +62,8 @@ class ImageField:
         shorter: int | None = None,
         unflipped: str | Path | None = None,
     ) -> None:
-        for name, value, known in (("crop", crop, CROPS), ("on_error", on_error, ON_ERROR)):
-            if value not in known:
-                raise ConfigError(f"{name}={value!r}: {nearest(value, known)}")
+        if crop not in CROPS:
+            raise ConfigError(f"crop={crop!r}: {nearest(crop, CROPS)}")
         if size is None and weights is None:
             raise ConfigError("size=null: a picture's size is known where weights are given; set it in pixels")
         if weights is not None:
@@ -76,8 +75,15 @@ class ImageField:
         self.pixels, self.shorter = size, shorter or size
         if not 1 <= size <= self.shorter:
             raise ConfigError(f"size={size}: expected 1 or more, and no more than shorter={self.shorter}")
-        self.crop, self.flip, self.on_error = crop, flip, on_error
+        self.crop, self.flip = crop, flip
+        self.tolerate(on_error)
         self.unflipped = frozenset(() if unflipped is None else json.loads(Path(unflipped).read_text("utf-8")))
+
+    def tolerate(self, on_error: str) -> None:
+        """Chooses what to do about a file that cannot be decoded; see the class."""
+        if on_error not in ON_ERROR:
+            raise ConfigError(f"on_error={on_error!r}: {nearest(str(on_error), ON_ERROR)}")
+        self.on_error = on_error
 
     @property
     def size(self) -> int:

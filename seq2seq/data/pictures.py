@@ -15,6 +15,8 @@ from seq2seq.errors import DataError
 
 Picture = NDArray[np.uint8]
 SUFFIXES = (".jpg", ".jpeg", ".png")
+SIGNS = "*?["
+"""What makes a path a pattern"""
 _ORIENTATION = 0x0112  # EXIF's tag for how the camera was held
 
 
@@ -109,7 +111,7 @@ def within(root: str | Path, name: str, where: str) -> str:
 def are_pictures(given: str) -> bool:
     """Whether a path is a folder, a picture by its name, or a pattern, and no text file that lists pictures."""
     path = Path(given)
-    if path.is_file() or not any(sign in given for sign in "*?["):
+    if path.is_file() or not any(sign in given for sign in SIGNS):
         return path.is_dir() or path.suffix.lower() in SUFFIXES
     return True
 
@@ -125,6 +127,7 @@ def find_pictures(given: str) -> list[str]:
     else:
         found = [path] if path.is_file() else list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if not found:
-        held = f"holds no {' or '.join(SUFFIXES)}" if path.is_dir() else "fits no file"
+        alone = "fits no file" if any(sign in given for sign in SIGNS) else "there is no such picture"
+        held = f"holds no {' or '.join(SUFFIXES)}" if path.is_dir() else alone
         raise DataError(f"{given}: {held} (looked in {Path.cwd()}); check the path")
     return sorted(str(each) for each in found if each.is_file())

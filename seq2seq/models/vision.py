@@ -24,15 +24,19 @@ class RegionEncoder(nn.Module):
     Args:
         input_dim: Features of a region.
         projection: Features of a memory's position, by a learned linear map; None leaves them as they are.
+        normalize: Layer norm (Ba et al. 2016) of each position after that. Features of pretrained networks are many and
+            all positive, so that a learned map of them soon becomes large: an additive attention is saturated then, and
+            looks at the same regions whatever is asked.
         dropout: Share of the memory's features dropped.
     """
 
-    def __init__(self, *, input_dim: int, projection: int | None, dropout: float) -> None:
+    def __init__(self, *, input_dim: int, projection: int | None, normalize: bool, dropout: float) -> None:
         super().__init__()
         check_rates(dropout=dropout)
         self.input_dim, self.dropout = input_dim, dropout
         self.projection = None if projection is None else nn.Linear(input_dim, projection)
         self.memory_dim = self.summary_dim = input_dim if projection is None else projection
+        self.norm = nn.LayerNorm(self.memory_dim) if normalize else None
 
     def forward(self, src: Padded) -> Memory:
         """Features ``[B, S, input_dim]`` to a memory of ``[B, S, memory_dim]``.
@@ -45,6 +49,7 @@ class RegionEncoder(nn.Module):
                 f"network's own features, or input_dim={src.values.shape[2]}"
             )
         values = src.values if self.projection is None else self.projection(src.values)
+        values = values if self.norm is None else self.norm(values)
         mask = src.mask
         real = mask.unsqueeze(2).to(values.dtype)
         summary = (values * real).sum(1) / real.sum(1).clamp(min=1)
@@ -67,6 +72,7 @@ class ImageEncoder(nn.Module):
         fine_tune_from: The update from which pretrained weights learn too; None for never.
         fine_tune_rate: Their share of the learning rate, from then on.
         projection: Features of a memory's position; None for those of the network.
+        normalize: See ``RegionEncoder``.
         dropout: Share of the memory's features dropped.
         pixels: How pictures are put to the weights, where these are loaded later from a bundle; None lets the weights
             say so.
@@ -87,6 +93,7 @@ class ImageEncoder(nn.Module):
         fine_tune_from: int | None,
         fine_tune_rate: float,
         projection: int | None,
+        normalize: bool,
         dropout: float,
         pixels: Pixels | None = None,
     ) -> None:
@@ -111,7 +118,9 @@ class ImageEncoder(nn.Module):
         mean, std = (255 * torch.tensor(list(values)) for values in (self.pixels.mean, self.pixels.std))
         self.register_buffer("scale", 1 / std, persistent=False)
         self.register_buffer("shift", -mean / std, persistent=False)
-        self.regions = RegionEncoder(input_dim=cnn.output_dim, projection=projection, dropout=dropout)
+        self.regions = RegionEncoder(
+            input_dim=cnn.output_dim, projection=projection, normalize=normalize, dropout=dropout
+        )
         self.memory_dim, self.summary_dim = self.regions.memory_dim, self.regions.summary_dim
 
     @property

@@ -84,18 +84,18 @@ def karpathy(
 
 def tab(root: Path, content: Any = TABS, *, grouped: bool = True, references: int = 1) -> Captions:
     path = write(root.parent / "captions.tsv", content)
-    return TabCaptions(path=path, root=root, grouped=grouped, references=references)
+    return TabCaptions(path=path, root=root, grouped=grouped, references=references, complete=False)
 
 
 def own(root: Path, content: Any = OWN, *, grouped: bool = True, references: int = 1) -> Captions:
     path = write(root.parent / "own.json", content)
-    return OwnJson(path=path, root=root, grouped=grouped, references=references)
+    return OwnJson(path=path, root=root, grouped=grouped, references=references, complete=False)
 
 
 def own_lines(root: Path, content: Any = OWN, *, grouped: bool = True, references: int = 1) -> Captions:
     lines = content if isinstance(content, str) else "".join(f"{json.dumps(entry)}\n" for entry in content)
     path = write(root.parent / "own.jsonl", lines)
-    return OwnJson(path=path, root=root, grouped=grouped, references=references)
+    return OwnJson(path=path, root=root, grouped=grouped, references=references, complete=False)
 
 
 trained = partial(karpathy, splits=["train"])
@@ -147,10 +147,10 @@ def test_lines_of_a_photo_need_not_stand_together(root: Path) -> None:
 
 def test_photos_stand_beside_the_file_where_no_root_is_given(root: Path) -> None:
     path = write(root / "captions.tsv", "a.jpg\tone\n")
-    (example,) = TabCaptions(path=path, grouped=True, references=1)
+    (example,) = TabCaptions(path=path, root=None, grouped=True, references=1, complete=False)
     assert example.src == str(root / "a.jpg")
     path = write(root / "captions.json", [{"image": "a.jpg", "caption": "one"}, {"image": "a.jpg", "caption": "two"}])
-    (example,) = OwnJson(path=path, grouped=True, references=1)
+    (example,) = OwnJson(path=path, root=None, grouped=True, references=1, complete=False)
     assert example == Example(str(root / "a.jpg"), ("one", "two"), "captions.json[0]")
 
 

@@ -81,12 +81,16 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.jpg: expected a file of features \(.npy or .npz\), or folder"):
         FeatureField(features=4, folder=None).encode("a.jpg")
     with pytest.raises(DataError, match=r"folder=.*nowhere: no such folder"):
-        FeatureField(features=4, folder=tmp_path / "nowhere")
+        FeatureField(features=4, folder=tmp_path / "nowhere").prepare(["a.jpg"], print)
     with pytest.raises(ConfigError, match="features are no output"):
         field.decode([1])
 
 
-def test_is_saved_without_its_folder(tmp_path: Path) -> None:
-    path = saved(tmp_path, "a.npy", NUMBERS)
-    again = build(FeatureField(features=4, folder=tmp_path).save(tmp_path, "src"), at="src", trusted=())
-    assert np.array_equal(again.encode_all([path])[0], NUMBERS)
+def test_is_saved_with_its_folder_which_may_be_gone(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    path = saved(tmp_path / "here", "a.npy", NUMBERS)
+    again = build(FeatureField(features=4, folder=tmp_path / "here").save(tmp_path, "src"), at="src", trusted=())
+    assert np.array_equal(again.encode_all(["photos/a.jpg"])[0], NUMBERS)
+    (tmp_path / "here").rename(tmp_path / "there")
+    again = build(again.save(tmp_path, "src"), at="src", trusted=())
+    assert np.array_equal(again.encode_all([path.replace("here", "there")])[0], NUMBERS)

@@ -67,7 +67,7 @@ WAYS: dict[str, Callable[..., StepDecoder]] = {
 
 
 def network(way: str) -> EncoderDecoder:
-    encoder = RegionEncoder(input_dim=7, projection=D, dropout=0.0)
+    encoder = RegionEncoder(input_dim=7, projection=D, normalize=True, dropout=0.0)
     return shaken(EncoderDecoder(encoder=encoder, decoder=WAYS[way], tying="none"))
 
 

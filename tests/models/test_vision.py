@@ -27,7 +27,14 @@ from tests.nn.helpers import close, random, shaken
 
 def encoder(cnn: CNN | None = None, **changes: Any) -> ImageEncoder:
     torch.manual_seed(4)
-    options = {"weights": None, "fine_tune_from": None, "fine_tune_rate": 0.1, "projection": 6, "dropout": 0.0}
+    options = {
+        "weights": None,
+        "fine_tune_from": None,
+        "fine_tune_rate": 0.1,
+        "projection": 6,
+        "normalize": False,
+        "dropout": 0.0,
+    }
     return ImageEncoder(cnn=cnn or SmallCNN(channels=[8, 16]), **{**options, **changes})
 
 
@@ -50,9 +57,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("projection", [None, 5])
-def test_padding_changes_nothing(projection: int | None) -> None:
-    built = shaken(RegionEncoder(input_dim=4, projection=projection, dropout=0.0))
+@pytest.mark.parametrize(("projection", "normalize"), [(None, False), (5, False), (5, True)])
+def test_padding_changes_nothing(projection: int | None, normalize: bool) -> None:
+    built = shaken(RegionEncoder(input_dim=4, projection=projection, normalize=normalize, dropout=0.0))
     assert built.memory_dim == built.summary_dim == (projection or 4)
     lengths = torch.tensor([3, 1, 7])
     values = random(3, 7, 4)
@@ -67,8 +74,16 @@ def test_padding_changes_nothing(projection: int | None) -> None:
         close(memory.values[number, :length].mean(0), memory.summary[0][0][number])
 
 
+def test_normalized_regions_are_as_large_whatever_their_features_are() -> None:
+    built = RegionEncoder(input_dim=4, projection=64, normalize=True, dropout=0.0)
+    small, large = (built(Padded(scale * (1 + random(2, 3, 4)), torch.tensor([3, 3]))).values for scale in (10, 1000))
+    for values in (small, large):
+        close(values.mean(2), torch.zeros(2, 3))
+        close(values.var(2, unbiased=False), torch.ones(2, 3), 1e-3)
+
+
 def test_refuses_regions_of_another_size() -> None:
-    built = RegionEncoder(input_dim=4, projection=None, dropout=0.0)
+    built = RegionEncoder(input_dim=4, projection=None, normalize=False, dropout=0.0)
     with pytest.raises(ConfigError, match=r"regions of 5 features, but the encoder was built for 4: .*input_dim=5"):
         built(Padded(random(2, 3, 5), torch.tensor([3, 3])))
 
@@ -149,6 +164,7 @@ def test_is_built_again_without_the_file(weights: str, tmp_path: Path, fine_tune
         "fine_tune_from": fine_tune_from,
         "fine_tune_rate": 0.1,
         "projection": 6,
+        "normalize": True,
         "dropout": 0.1,
     }
     built = build(node, at="model.encoder").eval()
@@ -167,7 +183,9 @@ def test_a_decoder_reads_a_picture_as_it_reads_a_sentence(attention: str) -> Non
     """Laws 1 and 2 from end to end: regions in any number, and ``unroll`` equals looping ``step``."""
     made = partial(decoder, attention=attention, bridge="projected", order="luong")
     built = shaken(
-        EncoderDecoder(encoder=RegionEncoder(input_dim=4, projection=6, dropout=0.0), decoder=made, tying="none")
+        EncoderDecoder(
+            encoder=RegionEncoder(input_dim=4, projection=6, normalize=True, dropout=0.0), decoder=made, tying="none"
+        )
     )
     src = Padded(random(3, 7, 4), torch.tensor([3, 1, 7]))
     tgt = tokens(2, 5, 4)
@@ -202,7 +220,7 @@ def test_dropout_acts_on_the_memory_in_training_only() -> None:
 
 
 def test_a_picture_without_regions_does_no_harm() -> None:
-    encoder = RegionEncoder(input_dim=4, projection=None, dropout=0.0)
+    encoder = RegionEncoder(input_dim=4, projection=None, normalize=False, dropout=0.0)
     memory = encoder(Padded(torch.zeros(2, 3, 4), torch.tensor([0, 2])))
     assert memory.mask.tolist() == [[True, True, True], [True, True, False]]
     assert memory.values[0].abs().sum() == 0 and torch.isfinite(memory.summary[0][0]).all()

@@ -27,7 +27,13 @@ def test_a_module_with_a_factor_has_a_group_of_its_own() -> None:
 def encoder(weights: str) -> ImageEncoder:
     torch.manual_seed(1)
     return ImageEncoder(
-        cnn=ResNet(depth=18), weights=weights, fine_tune_from=3, fine_tune_rate=0.01, projection=4, dropout=0.0
+        cnn=ResNet(depth=18),
+        weights=weights,
+        fine_tune_from=3,
+        fine_tune_rate=0.01,
+        projection=4,
+        normalize=False,
+        dropout=0.0,
     ).train()
 
 
