@@ -31,8 +31,8 @@ from typing import Any
 VOCAB, EMBEDDING, ENCODER, DECODER, TOKENS = 8000, 256, 256, 512, 4096
 
 
-def network() -> Any:
-    """The model of the fixed shape."""
+def network(*, vocab: int = VOCAB, hidden: int = DECODER) -> Any:
+    """The model of the fixed shape, or one of another size and the same proportions."""
     from seq2seq.models.decoder import Decoder
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.models.encoders import RecurrentEncoder
@@ -42,17 +42,17 @@ def network() -> Any:
     from seq2seq.nn.recurrent import Recurrent
 
     stack = partial(Recurrent, cell="lstm", num_layers=1, residual=False, dropout=0.0, variational_dropout=0.0)
-    table = partial(Embedding, vocab_size=VOCAB, embedding_dim=EMBEDDING, dropout=0.0)
+    table = partial(Embedding, vocab_size=vocab, embedding_dim=hidden // 2, dropout=0.0)
     encoder = RecurrentEncoder(
-        embedding=table(), recurrent=partial(stack, hidden_dim=ENCODER, bidirectional=True), dropout=0.0
+        embedding=table(), recurrent=partial(stack, hidden_dim=hidden // 2, bidirectional=True), dropout=0.0
     )
     decoder = partial(
         Decoder,
         embedding=table(),
-        recurrent=partial(stack, hidden_dim=DECODER, bidirectional=False),
+        recurrent=partial(stack, hidden_dim=hidden, bidirectional=False),
         attention=General,
         bridge=Last,
-        readout_dim=DECODER,
+        readout_dim=hidden,
         order="luong",
         input_feed=True,
         dropout=0.2,

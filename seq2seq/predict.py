@@ -13,7 +13,18 @@ from seq2seq.config import run, unresolved
 from seq2seq.decoding import SEARCH as SEARCH
 from seq2seq.decoding import is_plain
 
-IRRELEVANT = ("model", "trust", "device", "threads", "matmul_precision", "input", "output", "tokens", "workers")
+IRRELEVANT = (
+    "model",
+    "trust",
+    "device",
+    "threads",
+    "matmul_precision",
+    "input",
+    "output",
+    "tokens",
+    "workers",
+    "compile",
+)
 """Options by which no output becomes another one, beyond rounding, and those that name files"""
 
 

@@ -16,7 +16,7 @@ from seq2seq import bundle
 from seq2seq.config import build
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
-from seq2seq.runs import settle
+from seq2seq.runs import record, settle
 
 if TYPE_CHECKING:
     from seq2seq.data.batching import Batching
@@ -38,7 +38,9 @@ def open_model(config: DictConfig) -> Model:
     if not isinstance(shortlist, bool):
         raise ConfigError(f"shortlist={shortlist}: expected true or false")
     options = {"precision": config.precision, "shortlist": shortlist, "trust": config.trust}
-    return bundle.load(config.model, device=str(device), **options)
+    model = bundle.load(config.model, device=str(device), **options)
+    record(config, model.network, device)
+    return model
 
 
 def evaluate(model: Model, reader: Reader, *, task: Any = None, say: Callable[[str], None]) -> Validation:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError, nearest
+from seq2seq.models.recorded import widened
 from seq2seq.models.stepping import StepDecoder, Unrolled
 from seq2seq.nn.attention import Keys
 from seq2seq.types import Memory, Padded, State, select
@@ -87,6 +88,8 @@ class EncoderDecoder(nn.Module):
         """
         if coverage and self.decoder.attention is None:
             raise ConfigError("a coverage penalty needs a model with attention: set it to 0")
+        if self.decoder.recorded is not None:
+            memory = widened(memory)
         keys = self.decoder.prepare(memory)
         received = memory.values.new_zeros(memory.mask.shape, dtype=torch.float32) if coverage else ()
         return DecodingStep(self.decoder, keys), (self.decoder.start(memory, keys), received)
