@@ -2,9 +2,9 @@
 
     python benchmarks/graphs.py
 
-Two shapes: that of speed.py, and one of two layers with 1,024 features in the decoder; in fp32 and in bf16. Each cell is
-the median of some rounds in which the recorded network and the other take turns on the same batches, after a round that
-makes the recordings. Without a GPU it says so and measures nothing.
+Two shapes: that of speed.py, and one of two layers with 1,024 features in the decoder; in fp32 and in bf16. Each figure
+is the median of some rounds in which the recorded network and the other take turns on the same batches, after a round
+that makes the recordings. Without a GPU it says so and measures nothing.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.models.recorded import widened
 from seq2seq.models.stepping import StepDecoder, Unrolled
+from seq2seq.nn.activations import log_softmax_
 from seq2seq.nn.attention import Keys
 from seq2seq.types import Memory, Padded, State, select
 
@@ -105,7 +106,7 @@ class DecodingStep:
     def __call__(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
         """Tokens ``[N]`` to log-probabilities ``[N, V]`` and the new state."""
         output, state = self.advance(tokens, state)
-        return self.decoder.logits(output).float().log_softmax(-1), state
+        return log_softmax_(self.decoder.logits(output).float()), state
 
     def advance(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
         """Tokens ``[N]`` to readouts ``[N, readout_dim]`` and the new state."""

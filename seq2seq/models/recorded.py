@@ -6,7 +6,7 @@ comes out is cut back, which changes no result, as padding never does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,18 +17,15 @@ from seq2seq.nn.attention import Keys
 from seq2seq.nn.graphs import Graphs, bucket
 from seq2seq.types import Memory, Padded, State, map_state
 
-if TYPE_CHECKING:
-    from seq2seq.models.stepping import StepDecoder
-
 
 class Recorded:
     """What a decoder's ``unroll`` and ``step`` do where they are recorded.
 
     Args:
-        decoder: On a GPU, with weights that stay where they are.
+        decoder: A ``StepDecoder`` on a GPU, with weights that stay where they are.
     """
 
-    def __init__(self, decoder: StepDecoder) -> None:
+    def __init__(self, decoder: Any) -> None:
         self._decoder = decoder
         self._loop = Graphs(lambda given, _: _without_none(*decoder.loop(*given)), weights=list(decoder.parameters()))
         self._step = Graphs(self._stepped)
