@@ -13,6 +13,7 @@ and must not lie above it. The network is that of speed.py with a fourth of its 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import math
 import multiprocessing
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.kept import Kept
 
 
 class Curve(NamedTuple):
@@ -164,15 +167,12 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measured(name: str, sizes: Sequence[int], hidden: int) -> list[tuple[float, float]]:
-    """A curve, point by point."""
-    command = [sys.executable, __file__, "--hidden", str(hidden), "--one", name]
-    found = []
-    for size in sizes:
-        done = subprocess.run([*command, str(size)], stdout=subprocess.PIPE, text=True, check=True)
-        seconds, megabytes = map(float, done.stdout.split())
-        found.append((seconds, megabytes))
-    return found
+def measured(name: str, size: int, hidden: int) -> tuple[float, float]:
+    """A point, by a process of its own."""
+    command = [sys.executable, __file__, "--hidden", str(hidden), "--one", name, str(size)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
 
 
 def slopes(sizes: Sequence[int], values: Sequence[float]) -> list[float]:
@@ -222,15 +222,22 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=128, help="features of the decoder; the rest in proportion")
     parser.add_argument("--most", type=int, default=10**6, help="largest corpus, in lines")
     parser.add_argument("--plot", help="a file for the picture")
+    parser.add_argument("--keep", type=Path, help="a file of points; those that are there are not measured again")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         print(*point(given.one[0], int(given.one[1]), given.hidden))
         return
-    found = {}
+    found, kept = {}, Kept(given.keep)
     for name in given.only:
         sizes = [size for size in CURVES[name].sizes if name != "corpus" or size <= given.most]
-        found[name] = sizes, measured(name, sizes, given.hidden)
+        found[name] = (
+            sizes,
+            [
+                kept(f"{name} {size} {given.hidden}", functools.partial(measured, name, size, given.hidden))
+                for size in sizes
+            ],
+        )
         tell(CURVES[name], *found[name])
     if given.plot:
         plot(Path(given.plot), found)

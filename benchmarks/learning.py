@@ -11,6 +11,7 @@ with. The first line of each seed is the loss of the first batch in all ways.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import os
 import statistics
@@ -25,6 +26,8 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.kept import Kept
 
 WAYS = ("plain", "fp32", "bf16")
 
@@ -115,6 +118,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4096, help="of a batch")
     parser.add_argument("--hidden", type=int, default=512, help="features of the decoder; the rest in proportion")
     parser.add_argument("--vocab", type=int, default=8000)
+    parser.add_argument("--keep", type=Path, help="a file of runs; those that are there are not made again")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     given = parser.parse_args()
     import torch
@@ -122,11 +126,13 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("medium")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
+    kept = Kept(given.keep)
     with tempfile.TemporaryDirectory() as cache:
         train, valid = corpora(given.data, given.vocab, Path(cache))
         for seed in given.seeds:
             for way in WAYS:
-                first, perplexity, took = learned(way, seed, train, valid, given)
+                run = functools.partial(learned, way, seed, train, valid, given)
+                first, perplexity, took = kept(f"{seed} {way}", run)
                 found[way].append(perplexity)
                 print(
                     f"seed {seed} {way}: first loss {first:.6f}, perplexity {perplexity:.2f}, {took:.0f} s", flush=True
