@@ -43,6 +43,15 @@ def write_lines(path: Path, lines: int, seed: int) -> None:
                 file.write(" ".join([words[word] for word in random.integers(0, len(words), length)]) + "\n")
 
 
+def prepare(folder: Path, lines: int) -> None:
+    """Both sides of a corpus, and the pieces that they are to be cut into."""
+    for seed, side in enumerate(("src", "tgt")):
+        write_lines(folder / side, lines, seed)
+    settings = {"model_type": "unigram", "byte_fallback": True, "character_coverage": 1.0, "sampling": 0.0}
+    learn = LearnSentencePiece(vocab_size=4000, **settings)  # type: ignore[arg-type]
+    learn.learn(islice(read_lines(folder / "src"), 5_000)).save(folder, "joint")
+
+
 def resident() -> tuple[float, float]:
     """Anonymous and all resident memory of this process, in MiB."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -94,17 +103,11 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(options.measure)))
         return
-    learn = LearnSentencePiece(
-        vocab_size=4000, model_type="unigram", byte_fallback=True, character_coverage=1.0, sampling=0.0
-    )
     print("                    encoding                        one epoch of batches")
     print("     lines   anonymous    total  seconds   anonymous    total  seconds")
     for lines in options.lines:
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            for seed, side in enumerate(("src", "tgt")):
-                write_lines(folder / side, lines, seed)
-            learn.learn(islice(read_lines(folder / "src"), 5_000)).save(folder, "joint")
+            prepare(Path(name), lines)
             command = [sys.executable, __file__, "--measure", name]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         cells = [f"{anonymous:9.1f} {total:8.1f} {seconds:8.1f}" for anonymous, total, seconds in found.values()]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -198,10 +199,21 @@ def training(sizes: Sequence[int], rounds: int, updates: int, precision: str) ->
     return found
 
 
-def decoding(sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]) -> dict[int, list[float]]:
-    """Sentences a second of a file that is decoded by so many processes, turn by turn."""
+class Decoded(NamedTuple):
+    """What decoding a file took."""
+
+    rate: float
+    """Sentences a second"""
+    work: float
+    """Processor seconds of the busiest process, if all are alike: those of all together, shared out"""
+
+
+def decoding(
+    sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]
+) -> dict[int, list[Decoded]]:
+    """A file that is decoded by so many processes, turn by turn."""
     lines = len(Path(src).read_text(encoding="utf-8").splitlines())
-    found: dict[int, list[float]] = {size: [] for size in sizes}
+    found: dict[int, list[Decoded]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(rounds):
             for size in sizes:
@@ -214,10 +226,17 @@ def decoding(sizes: Sequence[int], rounds: int, model: str, src: str, options: S
                     "device=cpu",
                     *options,
                 ]
-                began = time.perf_counter()
+                began, before = time.perf_counter(), _children()
                 subprocess.run([sys.executable, "-m", "seq2seq.predict", *words], check=True)
-                found[size].append(lines / (time.perf_counter() - began))
+                work = (_children() - before) / size
+                found[size].append(Decoded(lines / (time.perf_counter() - began), work))
     return found
+
+
+def _children() -> float:
+    """Processor seconds of all processes that were started from here and have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
@@ -272,11 +291,13 @@ def main() -> None:
         print()
     if given.model:
         decoded = decoding(sizes, given.rounds, given.model, given.src, given.options)
-        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one")
+        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one   by work")
         for size in sizes:
-            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(decoded[size]):18,.0f}", end="")
-            print(f"{ratio(decoded[size], decoded[1]):12.2f}")
-        curves["decoding a file"] = {size: ratio(decoded[size], decoded[1]) for size in sizes}
+            rates, works = zip(*decoded[size])
+            times = ratio(rates, [turn.rate for turn in decoded[1]])
+            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(rates):18,.0f}{times:12.2f}", end="")
+            print(f"{ratio([turn.work for turn in decoded[1]], works):10.2f}")
+            curves.setdefault("decoding a file", {})[size] = times
     if given.plot:
         plot(Path(given.plot), curves)
 

@@ -8,9 +8,10 @@ joint pieces, about 4,096 target tokens a batch; one layer each, 12.7 M paramete
 lengths like those of Multi30k (mean 14.5, standard deviation 4.5); an untrained model's outputs are held to the
 source's length. With --model, decoding is measured on that model and the lines of --src instead, and --tgt adds BLEU.
 
-The yardstick of training is the bare matrix products of an update; that of decoding is the network as it was trained,
-in fp32, under the same search. Every row is a process of its own, which they take turns to work in; medians are
-printed, and ratios are what to read.
+The yardsticks of training are the bare matrix products of an update, and benchmarks/plain.py; that of decoding is the
+network as it was trained, in fp32, under the same search. Every row is a process of its own, which they take turns to
+work in; medians are printed, and ratios are what to read: "by work" are those of processor times, in which other
+programs do not count.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 VOCAB, EMBEDDING, ENCODER, DECODER, TOKENS = 8000, 256, 256, 512, 4096
 
 
-def network() -> Any:
-    """The model of the fixed shape."""
+def network(*, vocab: int = VOCAB, hidden: int = DECODER, layers: int = 1) -> Any:
+    """The model of the fixed shape, or one of another size and the same proportions."""
     from seq2seq.models.decoder import Decoder
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.models.encoders import RecurrentEncoder
@@ -41,18 +44,18 @@ def network() -> Any:
     from seq2seq.nn.embedding import Embedding
     from seq2seq.nn.recurrent import Recurrent
 
-    stack = partial(Recurrent, cell="lstm", num_layers=1, residual=False, dropout=0.0, variational_dropout=0.0)
-    table = partial(Embedding, vocab_size=VOCAB, embedding_dim=EMBEDDING, dropout=0.0)
+    stack = partial(Recurrent, cell="lstm", num_layers=layers, residual=False, dropout=0.0, variational_dropout=0.0)
+    table = partial(Embedding, vocab_size=vocab, embedding_dim=hidden // 2, dropout=0.0)
     encoder = RecurrentEncoder(
-        embedding=table(), recurrent=partial(stack, hidden_dim=ENCODER, bidirectional=True), dropout=0.0
+        embedding=table(), recurrent=partial(stack, hidden_dim=hidden // 2, bidirectional=True), dropout=0.0
     )
     decoder = partial(
         Decoder,
         embedding=table(),
-        recurrent=partial(stack, hidden_dim=DECODER, bidirectional=False),
+        recurrent=partial(stack, hidden_dim=hidden, bidirectional=False),
         attention=General,
         bridge=Last,
-        readout_dim=DECODER,
+        readout_dim=hidden,
         order="luong",
         input_feed=True,
         dropout=0.2,
@@ -126,11 +129,11 @@ def floor_products(batch: Any, dtype: Any) -> Callable[[], None]:
 
 
 def training(precision: str) -> Callable[[int], float]:
-    """Updates; gives target tokens per second."""
+    """Updates; gives target tokens per second. ``plain`` is benchmarks/plain.py."""
     import torch
 
+    from benchmarks import plain
     from seq2seq.nn.objective import CrossEntropy
-    from seq2seq.types import Padded
 
     torch.manual_seed(0)
     model, objective, data = network(), CrossEntropy(label_smoothing=0.1), batches()
@@ -139,12 +142,12 @@ def training(precision: str) -> Callable[[int], float]:
     def update(batch: Any) -> None:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext():
-            bos = torch.full_like(batch.values[:, :1], 2)
-            shifted = Padded(torch.cat([bos, batch.values[:, :-1]], 1), batch.lengths)
-            outputs, real = model(batch, shifted).outputs, batch.mask
-            sums = objective.through(model.decoder.output, outputs[real], batch.values[real])
-            loss = sums.total / int(batch.lengths.sum())
-        loss.backward()
+            if precision == "plain":
+                total = plain.loss(model, batch, batch, 0.1)
+            else:
+                outputs, real = model(batch, plain.shifted(batch)).outputs, batch.mask
+                total = objective.through(model.decoder.output, outputs[real], batch.values[real]).total
+        (total / int(batch.lengths.sum())).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
@@ -235,23 +238,46 @@ class Row:
     def __init__(self, name: str) -> None:
         command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._figures: list[float] = []
+        self._figures: list[list[float]] = []
 
     def turn(self) -> None:
         """Measures once more; the first time is for warming up."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-        self._figures.append(float(self._process.stdout.readline()))
+        self._figures.append([float(figure) for figure in self._process.stdout.readline().split()])
 
-    def end(self) -> tuple[float, float]:
-        """The median, and the peak of the process's memory in MB."""
+    def end(self) -> Seen:
+        """What it has measured."""
         peak, _ = self._process.communicate()
-        return statistics.median(self._figures[1:]), float(peak)
+        rates, works = zip(*self._figures[1:])
+        return Seen(rates, works, float(peak))
 
 
-def together(names: list[str], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median and peak memory of each, measured in turns."""
+class Seen(NamedTuple):
+    """What a row has measured, turn by turn."""
+
+    rates: Sequence[float]
+    """A second of the clock"""
+    works: Sequence[float]
+    """A second of processor time, in which other programs and waiting do not count"""
+    peak: float
+    """Of the process's memory, in MB"""
+
+    @property
+    def speed(self) -> float:
+        """The median by the clock."""
+        return statistics.median(self.rates)
+
+    def share(self, other: Seen) -> tuple[float, float]:
+        """How fast it is beside another: the medians of the ratios of a turn, by the clock and by work."""
+        pairs = zip(self.rates, other.rates), zip(self.works, other.works)
+        clock, work = (statistics.median(one / two for one, two in pair) for pair in pairs)
+        return clock, work
+
+
+def together(names: list[str], rounds: int) -> dict[str, Seen]:
+    """What each has measured, in turns."""
     rows = {name: Row(name) for name in names}
     for _ in range(rounds + 1):
         for row in rows.values():
@@ -265,7 +291,10 @@ def serve(name: str, given: argparse.Namespace) -> None:
     makers = {"train": training, "floor": floor, "decode": partial(decoding, model=given.model, src=given.src)}
     measure = makers[kind](detail)
     for number, _ in enumerate(sys.stdin):
-        print(measure(number), flush=True)
+        began, work = time.perf_counter(), time.process_time()
+        rate = measure(number)
+        took, work = time.perf_counter() - began, time.process_time() - work
+        print(rate, rate * took / work, flush=True)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -292,13 +321,21 @@ def main() -> None:
         return
     print(f"{given.threads} thread(s), float32 products {given.matmul}\n")
     if given.only != "decoding":
-        print(f"{'training':<10}{'target tokens/s':>16}{'bare products':>15}{'ratio':>8}{'peak MB':>9}")
-        for precision in ("fp32", "bf16"):
-            seen = together([f"train:{precision}", f"floor:{precision}"], given.rounds)
-            (speed, peak), (bare, _) = seen.values()
-            print(f"{precision:<10}{speed:16,.0f}{bare:15,.0f}{speed / bare:8.0%}{peak:9,.0f}", flush=True)
+        training_table(given.rounds)
     if given.only != "training":
         decoding_table(given)
+
+
+def training_table(rounds: int) -> None:
+    """Target tokens per second by precision, beside the bare products and the plain loop."""
+    print(f"{'training':<16}{'target tokens/s':>16}{'bare products':>15}{'ratio':>8}{'by work':>9}{'peak MB':>9}")
+    for precision in ("fp32", "bf16"):
+        rows = [f"train:{precision}", f"floor:{precision}", *(["train:plain"] if precision == "fp32" else [])]
+        fast, bare, *others = together(rows, rounds).values()
+        for name, seen in ((precision, fast), *(("a plain loop", other) for other in others)):
+            clock, work = seen.share(bare)
+            told = f"{name:<16}{seen.speed:16,.0f}{bare.speed:15,.0f}{clock:8.0%}{work:9.0%}{seen.peak:9,.0f}"
+            print(told, flush=True)
 
 
 def decoding_table(given: argparse.Namespace) -> None:
@@ -308,8 +345,8 @@ def decoding_table(given: argparse.Namespace) -> None:
     for label, beam in (("greedy", 1), ("beam 5", 5)):
         columns = [together([f"decode:{row},{size},{beam}" for row in rows], given.rounds) for size in sizes]
         for row, cells in zip(rows, zip(*(column.values() for column in columns))):
-            plain = [next(iter(column.values()))[0] for column in columns]
-            told = [f"{speed:.0f} ({speed / p:.2f}, {peak:.0f})" for (speed, peak), p in zip(cells, plain)]
+            plain = [next(iter(column.values())).speed for column in columns]
+            told = [f"{seen.speed:.0f} ({seen.speed / p:.2f}, {seen.peak:.0f})" for seen, p in zip(cells, plain)]
             print(f"{label}, {row}".ljust(36) + "".join(text.rjust(22) for text in told), flush=True)
     if given.model and given.src and given.tgt:
         scores = {row: bleu(row, given.model, given.src, given.tgt) for row in rows[1:]}

@@ -13,8 +13,9 @@ from seq2seq.config import run, unresolved
 from seq2seq.decoding import SEARCH as SEARCH
 from seq2seq.decoding import is_plain
 
-IRRELEVANT = ("model", "trust", "device", "threads", "matmul_precision", "input", "output", "tokens", "workers")
-"""Options by which no output becomes another one, beyond rounding, and those that name files"""
+MACHINE = ("trust", "device", "threads", "matmul_precision", "tokens", "workers", "compile")
+"""Options by which no output becomes another one, beyond rounding"""
+IRRELEVANT = ("model", "input", "output", *MACHINE)
 
 
 def main(config: Any) -> None:

@@ -17,7 +17,7 @@ from seq2seq.config import build
 from seq2seq.drawing import draw_all, draw_progress
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
-from seq2seq.runs import settle
+from seq2seq.runs import record, settle
 
 PICTURES = "pictures"
 """The folder of a run's pictures of its predictions."""
@@ -41,7 +41,9 @@ def open_model(config: DictConfig) -> Model:
     if not isinstance(shortlist, bool):
         raise ConfigError(f"shortlist={shortlist}: expected true or false")
     options = {"precision": config.precision, "shortlist": shortlist, "trust": config.trust}
-    return bundle.load(config.model, device=str(device), **options)
+    model = bundle.load(config.model, device=str(device), **options)
+    record(config, model.network, device)
+    return model
 
 
 def evaluate(model: Model, reader: Reader, *, task: Any = None, say: Callable[[str], None]) -> Validation:

@@ -171,6 +171,17 @@ def settle(config: DictConfig, *, local_rank: int = 0) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
+def record(config: DictConfig, network: torch.nn.Module, device: torch.device) -> None:
+    """Has a network's steps recorded, where ``compile`` asks for it."""
+    from seq2seq.models.recorded import use_graphs
+
+    wanted = config.get("compile") or False  # runs of earlier versions do not say
+    if not isinstance(wanted, bool):
+        raise ConfigError(f"compile={wanted}: expected true or false")
+    if wanted:
+        use_graphs(network, device)
+
+
 def writer(
     config: DictConfig, network: torch.nn.Module, fields: Fields, model: dict[str, Any], task: dict[str, Any]
 ) -> Callable[[Path], None]:

@@ -35,6 +35,7 @@ def train(config: Any, processes: Processes) -> None:
             fields = processes.once(lambda: inputs.open_fields(config, folder, log.say))
             model_node, task_node = inputs.build_model(config, fields)
             network = build(model_node, at="model").to(device)
+            runs.record(config, network, device)
             inputs.load_vectors(config, network, fields)
             runs.fill(config, network, folder)
             fields = inputs.remembered(config, network, fields, log.say)

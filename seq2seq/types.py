@@ -6,7 +6,7 @@ N rows (B, or B·K when K hypotheses of each sentence are alive).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -148,7 +148,7 @@ class Loss:
     """Scalar with gradient, summed over the batch"""
     count: int
     """Number of tokens, labels or values that ``total`` sums over"""
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float | Tensor] = field(default_factory=dict)
     """More sums over the same count, for the log (for example correct tokens)"""
     state: State = None
     """Where states are carried, that after each example's last step: detached, and a nest of plain tuples, which a

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError, nearest
+from seq2seq.models.recorded import widened
 from seq2seq.models.stepping import StepDecoder, Unrolled
+from seq2seq.nn.activations import log_softmax_
 from seq2seq.nn.attention import Keys
 from seq2seq.types import Memory, Padded, State, select
 
@@ -87,6 +89,8 @@ class EncoderDecoder(nn.Module):
         """
         if coverage and self.decoder.attention is None:
             raise ConfigError("a coverage penalty needs a model with attention: set it to 0")
+        if self.decoder.recorded is not None:
+            memory = widened(memory)
         keys = self.decoder.prepare(memory)
         received = memory.values.new_zeros(memory.mask.shape, dtype=torch.float32) if coverage else ()
         return DecodingStep(self.decoder, keys), (self.decoder.start(memory, keys), received)
@@ -102,7 +106,7 @@ class DecodingStep:
     def __call__(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
         """Tokens ``[N]`` to log-probabilities ``[N, V]`` and the new state."""
         output, state = self.advance(tokens, state)
-        return self.decoder.logits(output).float().log_softmax(-1), state
+        return log_softmax_(self.decoder.logits(output).float()), state
 
     def advance(self, tokens: Tensor, state: tuple[State, State]) -> tuple[Tensor, State]:
         """Tokens ``[N]`` to readouts ``[N, readout_dim]`` and the new state."""

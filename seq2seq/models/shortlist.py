@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seq2seq.models.encoder_decoder import DecodingStep
+from seq2seq.nn.activations import log_softmax_
 from seq2seq.types import Hypothesis, Padded, State
 
 MULTIPLE = 128
@@ -85,7 +86,7 @@ class ListedStep:
         output, state = self.step.advance(self.tokens[tokens], state)
         logits = F.linear(output.to(self.weight.dtype), self.weight, self.bias).float()
         logits.view(len(self.barred), -1, len(self.tokens)).add_(self.barred.unsqueeze(1))
-        return logits.log_softmax(-1), state
+        return log_softmax_(logits), state
 
     def keep(self, rows: Tensor) -> ListedStep:
         """The same step for some of the inputs."""

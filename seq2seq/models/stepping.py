@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError
+from seq2seq.models.recorded import Recorded
 from seq2seq.nn.activations import tanh
 from seq2seq.nn.attention import Attention, Keys
 from seq2seq.nn.bridge import FirstInput
@@ -70,6 +71,8 @@ class StepDecoder(nn.Module):
             )
         self.dropout, self.readout_dim = dropout, readout_dim
         self.first_input: FirstInput | None = None
+        self.recorded: Recorded | None = None
+        """On a GPU, by ``models.recorded.use_graphs``"""
         self.embedding, self.recurrent, self.attention, self.bridge = embedding, recurrent, attention, bridge
         self.readout = nn.Linear(read_dim, readout_dim, bias=False)
         self.output = nn.Linear(readout_dim, embedding.vocab_size)
@@ -90,6 +93,14 @@ class StepDecoder(nn.Module):
 
         ``mask [N, embedding_dim]`` is the embedding's variational dropout, drawn once for all steps of a sequence.
         """
+        if self.recorded is not None and not torch.is_grad_enabled():
+            return self.recorded.step(tokens, state, keys)
+        return self.stepped(tokens, state, keys, mask)
+
+    def stepped(
+        self, tokens: Tensor, state: State, keys: Keys, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, State]:
+        """``step``, kernel by kernel."""
         projected = self.recurrent.project(self.embedding(tokens.unsqueeze(1), mask), state.recurrent)
         return self._advance(projected.squeeze(1), state, keys)
 
@@ -107,19 +118,30 @@ class StepDecoder(nn.Module):
             choose: For scheduled sampling: given the next gold tokens ``[N]`` and the logits ``[N, V]`` of the step
                 before them, returns the tokens to feed. None feeds the gold ones.
         """
-        keys = self.prepare(memory)
-        state = self.start(memory, keys)
-        if len(tgt_in.values) > len(memory.mask):
-            owners = torch.arange(len(memory.mask), device=memory.mask.device)
-            state = select(state, owners.repeat_interleave(len(tgt_in.values) // len(owners)))
+        if self.recorded is not None and self.feeds_back and choose is None and torch.is_grad_enabled():
+            return Unrolled(*self.recorded.unroll(tgt_in, memory))
+        keys, state = self.begun(memory, len(tgt_in.values))
         if choose is not None:
             return looped(self)._sampled(tgt_in.values, state, keys, choose)
         embedded = self.embedding(tgt_in.values)
         if not self.feeds_back:
             return self._parallel(Padded(embedded, tgt_in.lengths), state, keys)
+        return self.loop(self.recurrent.project(embedded, state.recurrent), state, keys)
+
+    def begun(self, memory: Memory, rows: int) -> tuple[Keys, State]:
+        """The keys of a memory, and the state that ``rows`` targets of its inputs begin with."""
+        keys = self.prepare(memory)
+        state = self.start(memory, keys)
+        if rows > len(memory.mask):
+            owners = torch.arange(len(memory.mask), device=memory.mask.device)
+            state = select(state, owners.repeat_interleave(rows // len(owners)))
+        return keys, state
+
+    def loop(self, projected: Tensor, state: State, keys: Keys) -> Unrolled:
+        """Step after step over targets that the stack has projected, ``[N, T, gates·H]``."""
         decoder, steps = looped(self), list[tuple[Tensor, Tensor | None]]()
-        for projected in self.recurrent.project(embedded, state.recurrent).unbind(1):
-            output, attention, state = decoder._advance(projected, state, keys)
+        for each in projected.unbind(1):
+            output, attention, state = decoder._advance(each, state, keys)
             steps.append((output, attention))
         return _stack(steps)
 

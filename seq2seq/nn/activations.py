@@ -1,4 +1,4 @@
-"""Functions of single numbers."""
+"""Functions of single numbers, and of rows of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from torch import Tensor
 
 SOME = 8192
 """Numbers from which on tanh by way of σ is worth its three calls"""
+ROWS = 128
+"""Rows of logits that are normalised at once on a CPU, where they stay near the cache and need little memory"""
+
+
+def log_softmax_(logits: Tensor) -> Tensor:
+    """Rows of logits ``[N, V]`` to log-probabilities, in place."""
+    for part in logits.split(ROWS if logits.device.type == "cpu" else max(len(logits), 1)):
+        part.copy_(part.log_softmax(-1))
+    return logits
 
 
 def tanh(x: Tensor) -> Tensor:

@@ -101,7 +101,9 @@ class _Through(torch.autograd.Function):
         table, inputs = autocast_to(weight), autocast_to(readouts)
         total, nll, correct = weight.new_zeros(()), weight.new_zeros(()), targets.new_zeros(())
         gradients = [torch.zeros_like(weight), torch.zeros_like(bias), torch.empty_like(readouts)] if wanted else []
-        product = torch.empty_like(table)  # as large as the table: made once, since fresh memory costs more than adding
+        # As large as the table: made once, since fresh memory costs more than adding. A product in the table's own type
+        # is added as it is made.
+        product = None if table.dtype == weight.dtype else torch.empty_like(table)
         with torch.autocast(weight.device.type, enabled=False):
             for start in range(0, len(targets), ROWS):
                 rows = slice(start, start + ROWS)
@@ -124,7 +126,10 @@ class _Through(torch.autograd.Function):
                         error *= weights[rows, None]
                     gradients[1] += error.sum(0)
                     error = error.to(table.dtype)
-                    gradients[0] += torch.mm(error.T, inputs[rows], out=product)
+                    if product is None:
+                        gradients[0].addmm_(error.T, inputs[rows])
+                    else:
+                        gradients[0] += torch.mm(error.T, inputs[rows], out=product)
                     gradients[2][rows] = error @ table
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(nll, correct)

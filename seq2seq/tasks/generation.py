@@ -67,18 +67,19 @@ class Generation:
     def loss(self, model: EncoderDecoder, batch: Batch, update: int = 0) -> Loss:
         """The objective summed over the target's real tokens, eos included."""
         tgt: Padded = batch.tgt
+        real = tgt.mask.flatten().nonzero().squeeze(1)  # first, as a GPU is waited for here, and has nothing to do yet
         if model.training:
             model.unfreeze(update)
         memory, choose = model.encode(batch.src), self._chooser(update) if model.training else None
         outputs, attention = model.decoder.unroll(self._shifted(tgt), memory, choose)
-        real = tgt.mask
-        sums = self.objective.through(model.decoder.output, outputs[real], tgt.values[real])
-        total, figures = sums.total, {"nll": float(sums.nll), "accuracy": float(sums.correct)}
+        readouts, targets = outputs.flatten(0, 1).index_select(0, real), tgt.values.flatten().index_select(0, real)
+        sums = self.objective.through(model.decoder.output, readouts, targets)
+        total = sums.total
         if self.penalty is not None:
             if attention is None:
                 raise ConfigError("a penalty of the attention needs a model with attention: task/penalty=null")
-            total = total + self.penalty(attention, real, memory.mask)
-        return Loss(total, int(tgt.lengths.sum()), figures)
+            total = total + self.penalty(attention, tgt.mask, memory.mask)
+        return Loss(total, len(real), {"nll": sums.nll, "accuracy": sums.correct})
 
     @torch.inference_mode()
     def predict(self, model: EncoderDecoder, batch: Batch, *, attention: bool = False) -> list[list[Prediction]]:

@@ -67,7 +67,8 @@ class Sums:
 
     def add(self, loss: Loss) -> None:
         """Adds a batch."""
-        self.join(Sums(loss.count, {"loss": float(loss.total), **loss.figures}))
+        figures = {"loss": loss.total, **loss.figures}
+        self.join(Sums(loss.count, {name: float(value) for name, value in figures.items()}))
 
     def join(self, other: Sums) -> None:
         """Adds other sums."""
@@ -223,8 +224,8 @@ class Gradients:
         dtype, device = PRECISIONS[self.precision], next(self.model.parameters()).device
         with torch.autocast(device.type, dtype=dtype) if dtype else nullcontext():
             loss = self.task.loss(self.model, batch.to(device), update)
-        if not torch.isfinite(loss.total):
-            raise NotFinite("loss", float(loss.total.detach()), indices)
         loss.total.backward()
+        if not torch.isfinite(loss.total):  # asked late, since a GPU is waited for
+            raise NotFinite("loss", float(loss.total.detach()), indices)
         self.carry.keep(batch.indices, loss.state)
         return Loss(loss.total.detach(), loss.count, loss.figures)

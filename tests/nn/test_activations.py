@@ -1,12 +1,12 @@
-"""The hyperbolic tangent against torch's, large and small, with and without a gradient."""
+"""The hyperbolic tangent against torch's, large and small, with and without a gradient; and log-softmax."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from seq2seq.nn.activations import SOME, tanh
-from tests.nn.helpers import gradients
+from seq2seq.nn.activations import ROWS, SOME, log_softmax_, tanh
+from tests.nn.helpers import gradients, random
 
 
 @pytest.mark.parametrize("count", [7, SOME + 5])
@@ -23,3 +23,11 @@ def test_equals_torchs_in_value_and_gradient(count: int) -> None:
 def test_in_bfloat16_small_numbers_keep_their_digits() -> None:
     x = torch.linspace(-0.01, 0.01, SOME).bfloat16()
     torch.testing.assert_close(tanh(x), torch.tanh(x), rtol=0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS, 2 * ROWS + 3])
+def test_logits_are_normalised_in_place_as_by_torch(rows: int) -> None:
+    logits = 5 * random(rows, 9)
+    expected = logits.log_softmax(-1)
+    assert log_softmax_(logits) is logits
+    torch.testing.assert_close(logits, expected, rtol=0, atol=0)

@@ -81,7 +81,7 @@ def test_the_loss_of_a_batch_is_the_sum_over_its_sentences() -> None:
     together = task.loss(net, batch(SOURCES, TARGETS))
     close(together.total, sum(loss.total for loss in alone))
     assert together.count == sum(loss.count for loss in alone)
-    close(-torch.tensor(task.log_probs(net, batch(SOURCES, TARGETS))).sum(), torch.tensor(together.figures["nll"]))
+    close(-torch.tensor(task.log_probs(net, batch(SOURCES, TARGETS))).sum(), together.figures["nll"])
 
 
 # Law 3
