@@ -9,17 +9,31 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
 
-from seq2seq.errors import DataError
+from seq2seq.errors import DataError, UserError
 
 _CHUNK = 1 << 16
 
 
 class _Cut(Exception):
     """A fetch that did not come to its end; trying again may help."""
+
+
+def as_script(work: Callable[[], None]) -> int:
+    """Does what a script that fetches is for; returns its exit status. Mistakes are told in one line."""
+    try:
+        work()
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
 
 
 def fetch(url: str, part: Path, *, retries: int, wait: float) -> None:

@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        name, wanted = self.path.rsplit("/", 1)[-1], self.headers.get("Range")
+        name, wanted = self.path.removeprefix("/raw/"), self.headers.get("Range")
         self.server.requests.append((name, wanted))
         if self.server.failures:
             self.send_error(self.server.failures.pop(0))
