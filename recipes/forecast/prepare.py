@@ -1,7 +1,7 @@
 """Fetches three series of the Time Series Data Library: air passengers by month, temperatures by day, sunspots by month.
 
     python recipes/forecast/prepare.py data/series
-    python -m seq2seq.train recipe=forecast data=airline data.root=data/series model.season=12
+    python -m seq2seq.train recipe=forecast data=airline data.root=data/series
 
 144, 3,650 and 2,820 numbers, each with the time that it belongs to. A download that was cut is taken up where it
 stopped; every file is checked by the sha256 of what is in it, and only then takes its name. Files that you have
@@ -25,7 +25,7 @@ FILES = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the script; returns its exit status."""
-    ready = "python -m seq2seq.train recipe=forecast data=airline model.season=12 data.root="
+    ready = "python -m seq2seq.train recipe=forecast data=airline data.root="
     return run(FILES, base_url=BASE_URL, root="data/series", what="three series", ready=ready, arguments=arguments)
 
 
