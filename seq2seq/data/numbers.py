@@ -77,7 +77,7 @@ class NumbersField:
         self.means = first + sums / count
         deviations = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 0.0))
         # What is always the same stays so; what is nearly so must not become noise as large as a signal.
-        self.deviations = np.where(deviations > 1e-9 * (1 + np.abs(self.means)), deviations, 1.0)
+        self.deviations = np.where(deviations > 1e-12 * (1 + np.abs(self.means)), deviations, 1.0)
 
     def prepare(self, raws: Sequence[str], say: Callable[[str], None]) -> list[bool]:
         """All can be read and hold something, or DataError says what is wrong with the first that cannot."""

@@ -1,4 +1,4 @@
-"""Scripts that lay down published text files: fetched or taken from a folder, checked, and gzipped."""
+"""Scripts that lay down published files: fetched or taken from a folder, checked, and gzipped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(
 
 def _lay_down(name: str, checksum: str, options: argparse.Namespace) -> None:
     """Lays down one file, unless it is there."""
-    target = options.root / f"{name}.gz"
+    target = options.root / (name if name.endswith(".gz") else f"{name}.gz")
     if target.is_file() and _sum(_content(target)) == checksum:
         print(f"{target}: already there", flush=True)
         return
@@ -59,7 +59,7 @@ def _lay_down(name: str, checksum: str, options: argparse.Namespace) -> None:
     aside = target.with_name(f"{target.name}.aside")
     aside.write_bytes(gzip.compress(body, mtime=0))
     aside.replace(target)
-    print(f"{target}: {body.count(10):,} lines, the sha256 of what is in it is right", flush=True)
+    print(f"{target}: {len(body):,} bytes, the sha256 of what is in it is right", flush=True)
 
 
 def _fetched(name: str, checksum: str, target: Path, options: argparse.Namespace) -> tuple[bytes, str]:
