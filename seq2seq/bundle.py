@@ -231,7 +231,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         if path.stat().st_size < size:
             raise BundleError(f"{path}: truncated, {path.stat().st_size:,} of {size:,} bytes; copy the bundle again")
     config = _read(folder / CONFIG)
-    if not {"model", "task"} <= set(config):
+    if not all("_target_" in (config.get(part) or {}) for part in ("model", "task")):
         raise BundleError(f"{folder / CONFIG}: expected a model and a task; copy the bundle again")
     return config
 
