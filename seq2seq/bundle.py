@@ -231,7 +231,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         if path.stat().st_size < size:
             raise BundleError(f"{path}: truncated, {path.stat().st_size:,} of {size:,} bytes; copy the bundle again")
     config = _read(folder / CONFIG)
-    if not all("_target_" in (config.get(part) or {}) for part in ("model", "task")):
+    parts = [config.get(part) for part in ("model", "task")]
+    if not all(isinstance(part, dict) and "_target_" in part for part in parts):
         raise BundleError(f"{folder / CONFIG}: expected a model and a task; copy the bundle again")
     return config
 

@@ -55,7 +55,12 @@ class TagsField:
 
     def learn(self, examples: Iterable[Example]) -> None:
         """Learns the labels of the training part, the most frequent first, equally frequent ones by their names."""
-        counts = Counter(label for example in examples for label in self._split(example.src))
+        counts: Counter[str] = Counter()
+        for example in examples:
+            try:
+                counts.update(self._split(example.src))
+            except DataError as error:
+                raise DataError(f"{example.where}: {error}") from error
         if not counts:
             raise DataError("no label to learn: expected at least one example with a label")
         self.labels = sorted(counts, key=lambda label: (self._of_step(label), -counts[label], label))

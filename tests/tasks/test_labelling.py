@@ -72,6 +72,32 @@ def test_a_tagger_from_files_to_answers(tmp_path: Path) -> None:
     assert best.pieces == ["O", "B-to"] and best.probs is not None and len(best.probs) == 2
 
 
+@pytest.mark.slow
+def test_tags_by_a_crf_and_a_label_of_the_whole_from_files_to_answers(tmp_path: Path) -> None:
+    joint = [(src, f"{tgt}\t{'both' if ' to ' in f' {src}' and 'from' in src else 'one'}") for src, tgt in ORDERS]
+    (tmp_path / "words").write_text("".join(f"{src}\n" for src, _ in joint), encoding="utf-8")
+    (tmp_path / "tags").write_text("".join(f"{tgt.partition(chr(9))[0]}\n" for _, tgt in joint), encoding="utf-8")
+    (tmp_path / "labels").write_text("".join(f"{tgt.partition(chr(9))[2]}\n" for _, tgt in joint), encoding="utf-8")
+    files = [f"data.{part}.{name}={name}" for part in ("train", "valid") for name in ("words", "tags", "labels")]
+    quick = ["run=run", "threads=1", "trainer.max_updates=60", "trainer.validate_every=60", "trainer.average=null"]
+    more = ["schedule=constant", "optimizer.lr=0.01", "model.head.steps.dropout=0", "model.head.whole.dropout=0"]
+    result = command("train", "recipe=slots", "data=tagged", *files, *quick, *more, cwd=tmp_path)
+    assert result.code == 0, result.err
+    model = seq2seq.load(tmp_path / "run")
+    assert model([*(src for src, _ in joint), ""]) == [*(tgt for _, tgt in joint), ""]
+    found = model.predict(["from Oslo to Rome"], task=model.task(n_best=3))[0]
+    assert found[0].marks == ["O", "B-from", "O", "B-to"] and found[0].pieces[0] == "both"
+    assert len({each.text for each in found}) == 3 and found[0].log_prob > found[1].log_prob > found[2].log_prob
+    assert model.log_probs(["from Oslo to Rome"], [found[1].text])[0] == pytest.approx(found[1].log_prob, abs=1e-4)
+    figures = command("evaluate", "model=run", "data.split=valid", cwd=tmp_path)
+    assert "span_f1               100.00  conlleval|precision:100.00|recall:100.00|spans:4" in figures.out
+    said = command("predict", "model=run", "input=words", "output=out.txt", "attention=marks", cwd=tmp_path)
+    assert said.code == 0 and len(list((tmp_path / "marks").iterdir())) == 3, said.err
+    (tmp_path / "tags").write_text("O B-to\nO O B-from\nO B-from O B-to\n", encoding="utf-8")
+    wrong = command("train", "recipe=slots", "data=tagged", *files, "run=other", "threads=1", cwd=tmp_path)
+    assert wrong.code == 1 and wrong.err.splitlines()[-1].startswith("error: words:2 has 2 words but tags:2 has 3 tags")
+
+
 def test_as_many_labels_as_words_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("to Rome\tO\n", encoding="utf-8")
     result = command("train", *QUICK, "name=test", "model=tagger", "target=tags", cwd=tmp_path)
