@@ -36,9 +36,9 @@ class Recorded:
         rows, steps = tgt_in.values.shape
         inputs, positions = memory.mask.shape
         spare = bucket(inputs) - inputs
-        taller = map_state(lambda tensor: _taller(tensor, spare), tuple(widened(memory)))
+        taller = map_state(lambda tensor: _taller(tensor, spare), widened(memory))
         values = _taller(F.pad(tgt_in.values, (0, bucket(steps) - steps)), spare * rows // inputs)
-        keys, state = self._decoder.begun(Memory(*taller), len(values))
+        keys, state = self._decoder.begun(taller, len(values))
         projected = self._decoder.recurrent.project(self._decoder.embedding(values), state.recurrent)
         outputs, *attention = self._loop((projected, state, keys))
         return outputs[:rows, :steps], attention[0][:rows, :steps, :positions] if attention else None
