@@ -61,7 +61,7 @@ CURVES = {
     "decode_vocabulary": Curve(
         "vocabulary", (1_000, 4_000, 16_000, 64_000), "sentence decoded", (1, 1), "logits and tables of V rows"
     ),
-    "beam": Curve("beam", (1, 2, 4, 8, 16, 32), "sentence decoded", (1, 1), "K rows a sentence"),
+    "beam": Curve("beam", (1, 2, 4, 8, 16, 32), "sentence decoded", (2, 1), "K rows, K of whose K² candidates go on"),
     "train_batch": Curve(
         "sentences in a batch", (4, 16, 64, 256), "sentence trained", (0, 1), "rows share their steps"
     ),

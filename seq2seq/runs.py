@@ -158,6 +158,17 @@ def settle(config: DictConfig, *, local_rank: int = 0) -> torch.device:
         random.seed(config.seed)
         np.random.seed(config.seed)
         torch.manual_seed(config.seed)
+    device = _device(config, local_rank)
+    if _compiled(config):
+        from seq2seq.models.recorded import refuse_without_gpu
+
+        refuse_without_gpu(device)  # before anything is made
+    return device
+
+
+def _device(config: DictConfig, local_rank: int) -> torch.device:
+    import torch
+
     if config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     devices = torch.cuda.device_count()
@@ -173,13 +184,17 @@ def settle(config: DictConfig, *, local_rank: int = 0) -> torch.device:
 
 def record(config: DictConfig, network: torch.nn.Module, device: torch.device) -> None:
     """Has a network's steps recorded, where ``compile`` asks for it."""
-    from seq2seq.models.recorded import use_graphs
+    if _compiled(config):
+        from seq2seq.models.recorded import use_graphs
 
+        use_graphs(network, device)
+
+
+def _compiled(config: DictConfig) -> bool:
     wanted = config.get("compile") or False  # runs of earlier versions do not say
     if not isinstance(wanted, bool):
         raise ConfigError(f"compile={wanted}: expected true or false")
-    if wanted:
-        use_graphs(network, device)
+    return wanted
 
 
 def writer(

@@ -99,6 +99,8 @@ def test_a_vocabulary_larger_than_the_text_supports(tmp_path: Path) -> None:
         (["recipe=translate", "data=text"], "data.train.src is not set"),
         (["recipe=translate", "device=gpu"], "device=gpu: "),
         (["recipe=translate", "threads=0"], "threads=0: expected a whole number of 1 or more"),
+        (["recipe=translate", "compile=1"], "compile=1: expected true or false"),
+        (["recipe=translate", "compile=true", "device=cpu"], "compile=true records CUDA graphs, for a GPU"),
         (["recipe=translate", "trainer=[1"], "the command line: trainer=[1: "),
         (["recipe=translate", "trainer.metric=${nothing}"], "nothing"),
         (["recipe=translate", "model.decoder.order=bach"], "order"),
