@@ -28,15 +28,32 @@ GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()} - {"recipe", "u
 OF_OTHER_SHAPES = {
     "write": [("task", "language_modelling"), ("model", "language_model")],
     "highlight": [("target", "tags"), ("model", "tagger")],
+    "cosine": [
+        *(("data", "waves"), ("source", "numbers"), ("target", "numbers"), ("task", "regression")),
+        *(("model", "regressor"), ("model/encoder/recurrent", "lstm"), ("model/encoder/recurrent", "feedforward")),
+    ],
+    "digits": [("data", "digits"), ("source", "rows"), ("model", "rows")],
+    "forecast": [("data", "sines"), ("model", "forecaster"), ("model", "forecaster_fed")],
+    "frames": [
+        *(("data", "clips"), ("source", "clips"), ("model", "frames"), ("model/encoder/embedding", "frames")),
+        *(("model/encoder/recurrent", "lstm"), ("model/encoder/recurrent", "feedforward")),
+    ],
     "sentiment": [("target", "label"), ("task", "labelling"), ("model", "classifier")],
     "slots": [("target", "joint"), ("model", "joint")],
 }
 """Options that make sense with the recipe's own data only"""
+FROM_FILES = {
+    "digits": [["data=mnist"]],
+    "forecast": [["data=airline"], ["data=temperatures"], ["data=sunspots"], ["data=series", "data.columns=[Temp]"]],
+    "frames": [["data=clip_numbers", "source=numbers", "model/encoder/embedding=numbers"]],
+}
+"""Other data of these recipes, and what goes with them"""
 OPTIONS = [
     (group, path.stem)
     for group in sorted(GROUPS)
     for path in sorted((CONF / group).glob("*.yaml"))
     if not any((group, path.stem) in options for options in OF_OTHER_SHAPES.values())
+    and not any(f"{group}={path.stem}" in chosen for ways in FROM_FILES.values() for chosen in ways)
 ]
 GOING_ON = {"caption_scst": "caption", "translate_risk": "translate"}
 """Recipes that begin with what another has trained: ``tests/test_init.py`` runs them"""
@@ -99,6 +116,30 @@ EIGHT = {
         "trainer.max_updates=100",
         "trainer.validate_every=100",
     ],
+    "cosine": [
+        *("data.train.reader.size=8", "data.valid.reader.size=8", "data.valid.reader.part=train"),
+        *("data.train.every=1", "data.valid.every=1", "data.train.reader.length=1", "data.valid.reader.length=1"),
+        *("data.train.reader.window=10", "data.valid.reader.window=10", "trainer.batching.streams=8"),
+        "trainer.max_updates=300",
+        "trainer.validate_every=300",
+    ],
+    "digits": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train", "trainer.average=null"),
+        *("source.shift=0", "source.turn=0", "source.zoom=0", "model.head.dropout=0"),
+        "trainer.max_updates=60",
+        "trainer.validate_every=60",
+    ],
+    "forecast": [
+        *("data.train.size=87", "data.valid.size=87", "data.valid.cut.part=train", "data.every=1"),  # eight windows
+        *("data.valid_steps=0", "data.test_steps=0", "model.head.dropout=0"),
+        "trainer.max_updates=200",
+        "trainer.validate_every=200",
+    ],
+    "frames": [
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train", "trainer.average=null"),
+        "trainer.max_updates=150",
+        "trainer.validate_every=150",
+    ],
     "translate": [
         "data.train.size=8",
         "data.valid.size=8",
@@ -157,11 +198,20 @@ def test_a_recipe_overfits_eight_examples_and_its_bundle_predicts_the_same(
     shown = [re.findall(rf"(?m)\s{word:<9}  (.*)$", last) for word in ("source", "reference", "output")]
     sources, references, outputs = shown
     assert len(sources) == 8
-    texts = loaded([source.replace("\\n", "\n") for source in sources])
-    assert [one_line(text) for text in texts] == outputs == references
     logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     figures = next(f for f in logged if f["split"] == "valid")
+    if "mse" in figures:
+        assert numbers(loaded(sources)) == pytest.approx(numbers(outputs), abs=1e-3)
+        assert numbers(outputs) == pytest.approx(numbers(references), abs=0.5) and figures["mse"] < 0.02
+        return
+    texts = loaded([source.replace("\\n", "\n") for source in sources])
+    assert [one_line(text) for text in texts] == outputs == references
     assert figures["nll"] < 0.5 and figures["accuracy"] > 0.99
+
+
+def numbers(lines: list[str]) -> list[float]:
+    """All numbers of some lines."""
+    return [float(number) for line in lines for number in line.replace(",", " ").split(" ")]
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +293,35 @@ def test_every_option_of_another_shape_builds(name: str, group: str, option: str
     network, task = build(model_node, at="model"), build(task_node, at="task", fields=fields)
     batch = inputs.open_data(config, "train", fields, print).batch([0, 1, 2])
     assert torch.isfinite(task.loss(network, batch).total)
+    assert len(task.predict(network.eval(), batch)) == 3
+
+
+@pytest.mark.parametrize(("name", "chosen"), [(name, each) for name, ways in FROM_FILES.items() for each in ways])
+def test_other_data_of_a_recipe_build(name: str, chosen: list[str], tmp_path: Path) -> None:
+    from seq2seq import inputs
+
+    pixels = bytes([0, 0, 8, 3, 0, 0, 0x17, 0x70, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(range(250)) * 18816
+    labels = bytes([0, 0, 8, 1, 0, 0, 0x17, 0x70]) + bytes(range(10)) * 600
+    for part in ("train", "t10k"):
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(pixels)
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(labels)
+    rows = "".join(f'"{day}",{day % 11},{day % 11},{day % 11}\n' for day in range(2000))
+    for file in ("airline-passengers.csv.gz", "daily-min-temperatures.csv.gz", "monthly-sunspots.csv.gz"):
+        (tmp_path / file).write_text(f'"Day","Passengers","Temp","Sunspots"\n{rows}', encoding="utf-8")
+    open_values = [f"data.root={tmp_path}"] if chosen[0] not in ("data=clip_numbers", "data=series") else []
+    if chosen[0] == "data=series":
+        open_values = [f"data.path={tmp_path / 'airline-passengers.csv.gz'}", "data.window=9", "data.horizon=2"]
+        open_values += ["data.season=11", "data.valid_steps=20", "data.test_steps=20"]
+    elif chosen[0] == "data=mnist":
+        open_values.append("data.train.last=3000")  # of this file
+    config = composed(f"recipe={name}", *chosen, *open_values, f"cache={tmp_path}")
+    fields = inputs.open_fields(config, tmp_path, print)
+    model_node, task_node = inputs.build_model(config, fields)
+    network, task = build(model_node, at="model"), build(task_node, at="task", fields=fields)
+    for part in ("train", "valid", "test"):
+        if (name, part) != ("digits", "valid"):  # which begins where this file ends
+            batch = inputs.open_data(config, part, fields, print).batch([0, 1, 2])
+            assert torch.isfinite(task.loss(network, batch).total)
     assert len(task.predict(network.eval(), batch)) == 3
 
 
