@@ -176,7 +176,7 @@ def composed(*overrides: str) -> Any:
         return compose("train", overrides=[*overrides, "name=test"])
 
 
-WAYS = [("caption", model) for group, model in sorted(PICTURES) if group == "model" and model != "caption"]
+WAYS = [("caption", model) for group, model in sorted(PICTURES) if group == "model" and model != "caption_spatial"]
 """How else a picture can enter the decoder"""
 
 
