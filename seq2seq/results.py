@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq import bundle
 from seq2seq.config import build
+from seq2seq.data.numbers import NumbersField
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.inference import resolved
 from seq2seq.runs import settle
-from seq2seq.data.numbers import NumbersField
 from seq2seq.tasks.predictions import Prediction
 from seq2seq.tasks.regression import Estimate
 from seq2seq.types import Example

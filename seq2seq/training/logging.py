@@ -1,7 +1,8 @@
 """What a run shows while it goes on, and what it leaves to be read afterwards.
 
 In a terminal there is a bar, elsewhere plain lines; both carry the same words. A run folder gets ``metrics.jsonl`` (a
-JSON object a line), ``outputs.jsonl`` (what validations showed), ``train.log`` (every line that was said) and ``tensorboard/`` (event files).
+JSON object a line), ``outputs.jsonl`` (what the model gave for some examples at each validation), ``train.log`` (every
+line that was said) and ``tensorboard/`` (event files).
 """
 
 from __future__ import annotations
