@@ -82,7 +82,8 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
             examples = list(itertools.islice(reader, config.trainer.examples))
             found = model.predict([example.src for example in examples], attention=True)
             draw_all(model, examples, found, folder / PICTURES, log.say)
-            draw_progress(found[0][0], model, folder)
+            for best in found[:1]:
+                draw_progress(best[0], model, folder)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
     pictures = [path.name for path in (*sorted(folder.glob("*.png")), *folder.glob("*.gif"), folder / PICTURES)]
     pictures = [name for name in pictures if (folder / name).exists()]
@@ -132,6 +133,8 @@ def _(best: Estimate, model: Model, example: Example, target: Path, say: Callabl
     """Numbers, the interval around them, and what was read before or beside them."""
     from seq2seq.charts import draw_numbers
 
+    if not best.pieces:
+        return
     source, numbers = model.fields.src, model.fields.tgt
     past = source.parse(example.src) if isinstance(source, NumbersField) else None
     truth = None if example.tgt is None else numbers.parse(example.first)  # type: ignore[attr-defined]

@@ -274,7 +274,7 @@ class _Work:
         for index in range(min(self.trainer.examples, len(self.valid))):
             example, best = self.valid.example(index), seen.predictions[index][0]
             self.log.say(f"    source     {example.src}\n    reference  {example.first}\n    output     {best}")
-            self.log.outputs(update, [(str(example.src), str(example.first), str(best))])
+            self.log.output(update, str(example.src), str(example.first), str(best))
 
     def _stopped(self, found: NotFinite, update: int) -> TrainingError:
         """Names some of the lines, and where all of them are."""
