@@ -17,8 +17,8 @@ Table = NDArray[Any]
 """[T, features]"""
 SHOWN = 6
 """Moments of a training that a picture shows."""
-_AT_A_TIME = 0.3
-"""Seconds that an animation shows a moment for."""
+_A_SECOND = 4
+"""Moments that an animation shows in a second."""
 
 
 class Frame(NamedTuple):
@@ -106,7 +106,7 @@ def animate(frames: Sequence[Frame], target: Path) -> None:
     with _style([]):
         figure = _figure(6, 3)
         figure.set_dpi(90)
-        writer = PillowWriter(fps=1 / _AT_A_TIME)
+        writer = PillowWriter(fps=_A_SECOND)
         with writer.saving(figure, str(part), dpi=90):
             for frame in frames:
                 figure.clear()

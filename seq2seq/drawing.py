@@ -73,6 +73,8 @@ def _(best: Estimate, model: Model, example: Example, target: Path, say: Say) ->
     """Numbers, the interval around them, and what was read before or beside them."""
     from seq2seq.charts import draw_numbers
 
+    if not best.pieces:
+        return
     source, numbers = model.fields.src, model.fields.tgt
     past = source.parse(example.src) if isinstance(source, NumbersField) else None
     truth = None if example.tgt is None else numbers.parse(example.first)  # type: ignore[attr-defined]

@@ -1,9 +1,9 @@
-"""Fetches three series of the Time Series Data Library: air passengers by month, temperatures by day, sunspots by month.
+"""Fetches three series of the Time Series Data Library: air passengers, temperatures and sunspots.
 
     python recipes/forecast/prepare.py data/series
     python -m seq2seq.train recipe=forecast data=airline data.root=data/series
 
-144, 3,650 and 2,820 numbers, each with the time that it belongs to. A download that was cut is taken up where it
+144 months, 3,650 days and 2,820 months, each with its number. A download that was cut is taken up where it
 stopped; every file is checked by the sha256 of what is in it, and only then takes its name. Files that you have
 elsewhere are taken with ``--from FOLDER``.
 """

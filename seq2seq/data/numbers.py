@@ -103,7 +103,7 @@ class NumbersField:
         return self.encode_all(raws)
 
     def collate(self, encoded: Sequence[Tensor | Table]) -> Padded:
-        """Numbers as one batch: values ``[B, T, features]`` float32, zeros past the lengths ``[B]``; T is at least 1."""
+        """Numbers as one batch: values ``[B, T, features]`` float32, zeros past the lengths ``[B]``; T is never 0."""
         lengths = [len(table) for table in encoded]
         values = np.zeros((len(encoded), max(lengths, default=0) or 1, self.size), np.float32)
         for target, table, length in zip(values, encoded, lengths):

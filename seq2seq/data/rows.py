@@ -137,14 +137,16 @@ class RowsField:
 
     def save(self, folder: Path, name: str) -> dict[str, Any]:
         """The configuration, with what was learned."""
-        settings = {"side": self.side, "columns": self.columns}
+        settings: dict[str, Any] = {"side": self.side, "columns": self.columns}
         settings |= {"shift": self.shift, "turn": self.turn, "zoom": self.zoom}
         learned = {"mean": self.mean, "deviation": self.deviation}
         return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **settings, **learned}
 
     def _rows(self, pixels: NDArray[Any]) -> NDArray[Any]:
         scaled = (pixels.astype(np.float32) - self.mean) / self.deviation
-        return np.concatenate([scaled, scaled.T], axis=1) if self.columns and len(pixels) else scaled.reshape(-1, self.size)
+        if self.columns and len(pixels):
+            return np.concatenate([scaled, scaled.T], axis=1)
+        return scaled.reshape(-1, self.size)
 
     def _pixels(self, raw: str) -> NDArray[Any]:
         """The bytes ``[side, side]`` of a picture; ``[0, side]`` for a blank line."""

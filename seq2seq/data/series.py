@@ -35,7 +35,9 @@ class Cut:
         if part not in PARTS:
             raise ConfigError(f"part={part!r} of a series: {nearest(part, PARTS)}")
         if min(window, horizon, every) < 1 or min(valid, test) < 0:
-            raise ConfigError(f"{window=}, {horizon=}, {every=}, {valid=}, {test=}: expected 1 or more, parts 0 or more")
+            raise ConfigError(
+                f"{window=}, {horizon=}, {every=}, {valid=}, {test=}: expected 1 or more, parts 0 or more"
+            )
         self.part, self.window, self.horizon, self.every = part, window, horizon, every
         self.valid, self.test = valid, test
 
@@ -45,10 +47,11 @@ class Cut:
         place = PARTS.index(self.part)
         first, end = max(ends[place - 1] if place else 0, self.window), ends[place]
         if first + self.horizon > end:
+            own = max(end - (ends[place - 1] if place else 0), 0)
             raise DataError(
-                f"{name}: the {self.part} part has {max(end - (ends[place - 1] if place else 0), 0):,} of "
-                f"{len(table):,} steps, too few for a window of {self.window:,} and {self.horizon:,} steps to foretell: "
-                "choose a shorter window or horizon, or give a longer series"
+                f"{name}: the {self.part} part has {own:,} of {len(table):,} steps, too few for a window of "
+                f"{self.window:,} and {self.horizon:,} steps to foretell: choose a shorter window or horizon, or give "
+                "a longer series"
             )
         for begin in range(first, end - self.horizon + 1, self.every):
             src, tgt = table[begin - self.window : begin], table[begin : begin + self.horizon]

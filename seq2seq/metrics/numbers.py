@@ -41,7 +41,9 @@ def scaled_error(predictions: Tables, references: Tables, pasts: Tables, season:
         _longer(past, season, number)
         usual = np.abs(past[season:] - past[:-season]).mean(0)
         if not usual.all():
-            raise DataError(f"example {number}: its past repeats itself every {season} steps, so no error can be scaled")
+            raise DataError(
+                f"example {number}: its past repeats itself every {season} steps, so no error can be scaled"
+            )
         errors.append(np.abs(predicted - came) / usual)
     return float(np.mean(np.concatenate(errors)))
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seq2seq.data.fields import Fields
-from seq2seq.data.numbers import NumbersField, Table
+from seq2seq.data.numbers import NumbersField
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.metrics import numbers
 from seq2seq.models.predictors import Predictor
@@ -77,6 +76,7 @@ class Regression:
         predictions: list[list[Prediction]] = []
         for row, length in enumerate(lengths):
             table, low, high = (None if part is None else self.tgt.restore(part[row, :length]) for part in found)
+            assert table is not None
             look = None if looks is None else looks[row, :length, : int(batch.src.lengths[row])]
             pieces = self.tgt.written(table)
             text = " ".join(pieces)

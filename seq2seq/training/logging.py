@@ -1,7 +1,8 @@
 """What a run shows while it goes on, and what it leaves to be read afterwards.
 
 In a terminal there is a bar, elsewhere plain lines; both carry the same words. A run folder gets ``metrics.jsonl`` (a
-JSON object a line), ``outputs.jsonl`` (what validations showed), ``train.log`` (every line that was said) and ``tensorboard/`` (event files).
+JSON object a line), ``outputs.jsonl`` (what the model gave for some examples at each validation), ``train.log`` (every
+line that was said) and ``tensorboard/`` (event files).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,16 +144,10 @@ class RunLog:
             if value is not None:
                 writer.add_scalar(f"{split}/{name}", value, update)
 
-    def outputs(self, update: int, shown: Iterable[tuple[str, str, str]]) -> None:
-        """Records in ``outputs.jsonl`` what a model gave for some examples at a validation.
-
-        Args:
-            update: After which it was.
-            shown: Of each example the source, the reference and the output.
-        """
-        for source, reference, output in shown:
-            record = {"update": update, "source": source, "reference": reference, "output": output}
-            self._append("outputs.jsonl", json.dumps(record, ensure_ascii=False))
+    def output(self, update: int, source: str, reference: str, output: str) -> None:
+        """Records in ``outputs.jsonl`` what a model gave for an example at the validation after an update."""
+        record = {"update": update, "source": source, "reference": reference, "output": output}
+        self._append("outputs.jsonl", json.dumps(record, ensure_ascii=False))
 
     def say(self, text: str) -> None:
         """Prints a line (or several) without tearing the bar, and keeps it in ``train.log``."""
@@ -267,7 +262,7 @@ class NoLog(RunLog):
     def metrics(self, update: int, split: str, values: Mapping[str, float]) -> None:
         """Nothing."""
 
-    def outputs(self, update: int, shown: Iterable[tuple[str, str, str]]) -> None:
+    def output(self, update: int, source: str, reference: str, output: str) -> None:
         """Nothing."""
 
     def say(self, text: str) -> None:

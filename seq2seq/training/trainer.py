@@ -281,7 +281,7 @@ class _Work:
             shown = {"source": example.src, "reference": example.first, "output": best}
             for name, value in shown.items():
                 self.log.say(f"    {name:<9}  {one_line(value)}")
-            self.log.outputs(update, [(str(example.src), str(example.first), str(best))])
+            self.log.output(update, str(example.src), str(example.first), str(best))
 
     def _stopped(self, found: NotFinite, update: int) -> TrainingError:
         """Names some of the lines, and where all of them are."""

@@ -40,10 +40,15 @@ def test_the_same_picture_from_a_file_of_many_and_from_its_own(files: Path) -> N
     many, own = f"{files}/images-idx3-ubyte.gz#2", str(files / "two.png")
     assert rows.encode(many).tolist() == rows.encode(own).tolist() == PIXELS[2].tolist()
     rows.learn([Example(many, "4", ""), Example(own, "4", "")])
-    assert rows.encode(own).mean() == pytest.approx(0, abs=1e-5) and rows.encode(own).std(correction=0) == pytest.approx(1)
+    assert rows.encode(own).mean() == pytest.approx(0, abs=1e-5) and rows.encode(own).std(
+        correction=0
+    ) == pytest.approx(1)
     again = build(rows.save(files, "src"), at="src", trusted=())
     assert again.encode(own).tolist() == rows.encode(own).tolist() and again.fingerprint() == rows.fingerprint()
-    assert rows.listed(str(files / "images-idx3-ubyte.gz"))[4].endswith("#4") and rows.listed(str(files / "labels")) is None
+    assert (
+        rows.listed(str(files / "images-idx3-ubyte.gz"))[4].endswith("#4")
+        and rows.listed(str(files / "labels")) is None
+    )
 
 
 def test_columns_stand_beside_rows(files: Path) -> None:
@@ -92,7 +97,7 @@ def test_mistakes_are_told_in_one_line(files: Path) -> None:
         with pytest.raises(DataError, match=told) as caught:
             field().prepare([raw], print)
         assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match="5 pictures but .* 4 labels"):
+    with pytest.raises(DataError, match=r"5 pictures but .* 4 labels"):
         list(IdxPictures(images=files / "images-idx3-ubyte.gz", labels=files / "few"))
     for options in ({"side": 0}, {"zoom": 1.0}, {"shift": -1.0}):
         with pytest.raises(ConfigError, match="expected 1 or more"):

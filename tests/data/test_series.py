@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ def cut(part: str, *, window: int = 4, horizon: int = 2, every: int = 1, valid: 
     return Cut(part=part, window=window, horizon=horizon, every=every, valid=valid, test=test)
 
 
-def series(folder: Path, part: str, *, rows: list[str] | None = None, columns: tuple[str, ...] = ("A",), **how: int) -> Series:
+def series(
+    folder: Path, part: str, *, rows: list[str] | None = None, columns: tuple[str, ...] = ("A",), **how: int
+) -> Series:
     (folder / "series.csv").write_text("\n".join(['"Year","A","B"', *(ROWS if rows is None else rows)]) + "\n", "utf-8")
     return Series(path=folder / "series.csv", columns=columns, cut=cut(part, **how))
 
@@ -90,10 +93,13 @@ def test_sines_are_what_they_are_called() -> None:
 def test_waves_go_on_where_the_window_before_ended() -> None:
     examples = list(Waves(part="train", size=6, length=3, window=5, step=0.4))
     sines, cosines = (
-        [float(number) for example in examples[:3] for number in getattr(example, side).split(" ")] for side in ("src", "tgt")
+        [float(number) for example in examples[:3] for number in getattr(example, side).split(" ")]
+        for side in ("src", "tgt")
     )
     angles = [math.atan2(sine, cosine) for sine, cosine in zip(sines, cosines)]
-    assert [(after - before) % (2 * math.pi) for before, after in zip(angles, angles[1:])] == pytest.approx([0.4] * 14, abs=1e-3)
+    assert [(after - before) % (2 * math.pi) for before, after in pairwise(angles)] == pytest.approx(
+        [0.4] * 14, abs=1e-3
+    )
     assert float(examples[3].src.split(" ")[0]) != pytest.approx(math.sin(angles[-1] + 0.4), abs=1e-2), "another wave"
     with pytest.raises(ConfigError, match="length=0"):
         Waves(part="train", size=6, length=0, window=5, step=0.4)

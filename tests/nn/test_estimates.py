@@ -26,7 +26,9 @@ def test_the_likelihood_is_that_of_a_normal_distribution() -> None:
     mean, log_std = values.chunk(2, -1)
     each = -torch.distributions.Normal(mean, log_std.exp()).log_prob(truth)
     wanted = sum(float(each[row, :length].sum()) for row, length in enumerate(lengths))
-    assert float(Gaussian(size=2, interval=0.9).losses(values, Padded(truth, lengths))) == pytest.approx(wanted, rel=1e-5)
+    assert float(Gaussian(size=2, interval=0.9).losses(values, Padded(truth, lengths))) == pytest.approx(
+        wanted, rel=1e-5
+    )
 
 
 def test_an_interval_holds_the_share_that_it_says() -> None:

@@ -121,7 +121,13 @@ def test_a_series_from_the_command_line_to_a_forecast(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("1 2 nan\n", encoding="utf-8")
     assert "step 3 (nan)" in mistake("predict", "model=good", "input=in.txt", cwd=tmp_path)
     figures = command("evaluate", "model=good", "data.split=test", cwd=tmp_path)
-    assert figures.code == 0 and {line.split()[0] for line in figures.out.splitlines()} >= {"mse", "mae", "mase", "naive"}
+    assert figures.code == 0 and {line.split()[0] for line in figures.out.splitlines()} >= {
+        "coverage",
+        "mse",
+        "mae",
+        "mase",
+        "naive",
+    }
 
 
 @pytest.mark.slow

@@ -148,6 +148,18 @@ def test_resuming_forgets_what_came_after(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_outputs_are_kept_and_those_after_the_resumed_update_forgotten(tmp_path: Path) -> None:
+    with RunLog(folder=tmp_path, total=9, every=9, stream=io.StringIO()) as log:
+        for update in (2, 4, 6):
+            log.output(update, "Haus", "house", f"said at {update}")
+    with RunLog(folder=tmp_path, total=9, every=9, stream=io.StringIO()) as log:
+        log.truncate(4)
+        log.output(5, "Haus", "house", "anew")
+    lines = [json.loads(line) for line in (tmp_path / "outputs.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["output"] for line in lines] == ["said at 2", "said at 4", "anew"]
+    assert lines[0] == {"update": 2, "source": "Haus", "reference": "house", "output": "said at 2"}
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file where the folder should be")
     with pytest.raises(TrainingError, match=r"train\.log: cannot be written") as caught:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ PREFIX = "clip:"
 SIDE = 16
 """Pixels along each side of a frame"""
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 80, 220), "yellow": (230, 210, 50)}
-KINDS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
+KINDS: dict[str, Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]] = {
     "circle": np.hypot,
     "square": np.maximum,
     "diamond": np.add,

@@ -30,7 +30,8 @@ STROKES: dict[int, list[list[Point]]] = {
     5: [[(0.85, 0.0), (0.5, 0.0), (0.2, 0.02), (0.15, 0.42), (0.6, 0.38), (0.9, 0.7), (0.55, 1.0), (0.1, 0.9)]],
     6: [[(0.75, 0.0), (0.35, 0.25), (0.12, 0.7), (0.45, 1.0), (0.85, 0.75), (0.5, 0.5), (0.15, 0.75)]],
     7: [[(0.1, 0.02), (0.5, 0.0), (0.9, 0.02), (0.65, 0.4), (0.48, 0.7), (0.4, 1.0)]],
-    8: [[(0.5, 0.47), (0.15, 0.22), (0.5, 0.0), (0.85, 0.22), (0.5, 0.47), (0.1, 0.76), (0.5, 1.0), (0.9, 0.76), (0.5, 0.47)]],
+    8: [[(0.5, 0.47), (0.15, 0.22), (0.5, 0.0), (0.85, 0.22), (0.5, 0.47)],
+        [(0.5, 0.47), (0.1, 0.76), (0.5, 1.0), (0.9, 0.76), (0.5, 0.47)]],
     9: [[(0.85, 0.25), (0.5, 0.5), (0.15, 0.25), (0.5, 0.0), (0.85, 0.2), (0.8, 0.6), (0.6, 1.0)]],
 }  # fmt: skip
 
@@ -95,7 +96,7 @@ def _curve(points: NDArray[np.float64], pieces: int = 4) -> NDArray[np.float64]:
 
 
 def _distances(line: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The distance ``[SIDE, SIDE]`` of every pixel's centre from a line of straight pieces through points ``[N, 2]``."""
+    """The distance ``[SIDE, SIDE]`` of every pixel's centre from the straight pieces between points ``[N, 2]``."""
     axis, line = np.arange(SIDE, dtype=np.float32) + 0.5, line.astype(np.float32)
     begins, ways = line[:-1, :, None, None], np.diff(line, axis=0)[:, :, None, None]
     across, down = axis[None, None, :] - begins[:, 0], axis[None, :, None] - begins[:, 1]

@@ -68,7 +68,9 @@ def test_the_field_batches_and_saves(tmp_path: object) -> None:
     assert again.fingerprint() == field.fingerprint() and field.prepare([one.text(), ""], print) == [True, False]
 
 
-@pytest.mark.parametrize("raw", ["clip:1; red circle 2.5", "clip:1; pink circle 2; 1,2", "clip:1; red circle 2; 1", "a"])
+@pytest.mark.parametrize(
+    "raw", ["clip:1; red circle 2.5", "clip:1; pink circle 2; 1,2", "clip:1; red circle 2; 1", "a"]
+)
 def test_what_is_no_clip_is_told(raw: str) -> None:
     with pytest.raises(DataError, match="describes no built-in clip"):
         ClipField().encode(raw)

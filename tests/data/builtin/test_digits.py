@@ -15,7 +15,9 @@ def test_pictures_are_drawn_from_their_description_alone_and_no_part_shares_one(
     assert len(set(sources)) == 600 and {example.tgt for example in parts["test"]} == set("0123456789")
     first = parts["train"][0]
     assert first.src.startswith(f"digit:{first.tgt};") and np.array_equal(drawn(first.src), drawn(first.src))
-    assert list(Digits(part="train", size=200, seed=1)) == parts["train"] != list(Digits(part="train", size=200, seed=2))
+    assert (
+        list(Digits(part="train", size=200, seed=1)) == parts["train"] != list(Digits(part="train", size=200, seed=2))
+    )
 
 
 def test_digits_look_like_themselves_and_not_like_others() -> None:
