@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import seq2seq
+from seq2seq.nn import int8
 from tests.commands import command, mistake
 
 TINY = ["recipe=write", "threads=1", "data.hidden_dim=16", "trainer.batching.streams=4", "schedule=constant"]
@@ -86,6 +87,12 @@ def test_evaluate_gives_the_figures_of_training(home: Path) -> None:
     for name in ("nll", "bits_per_character", "accuracy"):
         assert float(told[name]) == pytest.approx(last[name], abs=1e-3)
     assert "parsable" in told
+    for precision in ("bf16", "int8") if int8.available() else ("bf16",):
+        result = command("evaluate", "model=run", "data.split=valid", f"precision={precision}", cwd=home)
+        assert result.code == 0, result.err
+        assert float(dict(line.split()[:2] for line in result.out.splitlines())["nll"]) == pytest.approx(
+            last["nll"], abs=0.02
+        )
 
 
 def test_score_is_what_a_text_is_worth_after_its_prompt(home: Path) -> None:

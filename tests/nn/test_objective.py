@@ -71,3 +71,19 @@ def test_through_under_autocast_is_as_near_as_its_plain_twin() -> None:
 def test_refuses_a_smoothing_that_is_no_share(smoothing: float) -> None:
     with pytest.raises(ConfigError, match=f"label_smoothing={smoothing}: expected 0 or more, and less than 1"):
         CrossEntropy(label_smoothing=smoothing)
+
+
+def test_an_output_layer_that_was_made_for_use_is_called() -> None:
+    class Faster(nn.Module):
+        def __init__(self, linear: nn.Linear) -> None:
+            super().__init__()
+            self.weight, self.bias = linear.weight.detach().bfloat16(), linear.bias.detach().bfloat16()
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return F.linear(inputs.bfloat16(), self.weight, self.bias).float()
+
+    output, readouts, entropy = shaken(nn.Linear(D, V)), random(N, D), CrossEntropy(label_smoothing=0.1)
+    faster: nn.Module = Faster(output)
+    found = entropy.through(faster, readouts, TARGETS)
+    close(tuple(found), tuple(entropy(faster(readouts), TARGETS)))
+    torch.testing.assert_close(found.total, entropy.through(output, readouts, TARGETS).total, rtol=0.02, atol=0.0)
