@@ -11,7 +11,7 @@ from seq2seq.errors import ConfigError
 from seq2seq.types import Example
 
 PARTS = {"train": range(80), "valid": range(80, 90), "test": range(90, 100)}
-"""Percentiles of the hash of the source. It knows no seed: no part of any seed shares a text with another part."""
+"""Percentiles of the hash of one side. It knows no seed: no part of any seed shares a text with another part."""
 PATIENCE = 20_000
 """Draws without a new text after which a grammar counts as used up"""
 
@@ -27,8 +27,8 @@ def check(name: str, *, part: str, size: int) -> None:
         raise ConfigError(f"size={size} of the built-in {name}: expected a number of examples, zero or more")
 
 
-def distinct(name: str, draw: Draw, *, part: str, size: int, seed: int) -> Iterator[Example]:
-    """So many examples of a part, no two with the same source.
+def distinct(name: str, draw: Draw, *, part: str, size: int, seed: int, by: int = 0) -> Iterator[Example]:
+    """So many examples of a part, no two with the same source. Which part one is of, its side ``by`` tells.
 
     Raises:
         ConfigError: There are not so many.
@@ -38,12 +38,12 @@ def distinct(name: str, draw: Draw, *, part: str, size: int, seed: int) -> Itera
     while len(seen) < size:
         if draws == PATIENCE:
             raise ConfigError(
-                f"the built-in {name} have only about {len(seen):,} texts for part={part}, size={size:,} were asked "
-                "for: set a smaller size"
+                f"the built-in {name} have only about {len(seen):,} sentences for part={part}, size={size:,} were "
+                "asked for: set a smaller size"
             )
         draws += 1
         drawn = draw(random, part == "train")
-        if drawn is None or drawn[0] in seen or percentile(drawn[0]) not in PARTS[part]:
+        if drawn is None or drawn[0] in seen or percentile(drawn[by]) not in PARTS[part]:
             continue
         seen.add(drawn[0])
         draws = 0

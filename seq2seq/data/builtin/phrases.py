@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
+from random import Random
 
 from seq2seq.data.builtin import english, function_words, german, lexicon, meaning
-from seq2seq.errors import ConfigError
+from seq2seq.data.builtin.drawn import check, distinct, fingerprint, percentile
 from seq2seq.types import Example
 
-PARTS = {"train": range(80), "valid": range(80, 90), "test": range(90, 100)}
-"""Percentiles of the hash of the English sentence. The hash knows no seed: no part of any seed shares a sentence
-with another part, in either language."""
 SHORTEST, LONGEST = 4, 18
 """Words of a sentence, in both languages"""
-PATIENCE = 20_000
-"""Draws without a new sentence after which the grammar counts as used up"""
 
 
 class Phrases:
@@ -36,10 +30,7 @@ class Phrases:
     """
 
     def __init__(self, *, part: str, size: int, seed: int) -> None:
-        if part not in PARTS:
-            raise ConfigError(f"part={part!r} of the built-in phrases: expected one of {', '.join(PARTS)}")
-        if size < 0:
-            raise ConfigError(f"size={size} of the built-in phrases: expected a number of sentences, zero or more")
+        check("phrases", part=part, size=size)
         self.part, self.size, self.seed = part, size, seed
 
     def __len__(self) -> int:
@@ -47,43 +38,29 @@ class Phrases:
 
     def __iter__(self) -> Iterator[Example]:
         sampler = meaning.Sampler(seed=self.seed)
-        seen: set[str] = set()
-        draws = 0
-        while len(seen) < self.size:
-            if draws >= PATIENCE:
-                raise ConfigError(
-                    f"the built-in phrases have only about {len(seen):,} sentences for part={self.part}, "
-                    f"size={self.size:,} were asked for: set a smaller size"
-                )
-            draws += 1
-            sentence = sampler.sentence()
-            tgt = english.say(sentence)
-            if not _fits(tgt) or _percentile(tgt) not in PARTS[self.part]:
-                continue
-            if self.part == "train" and any(map(_held_out, sentence.clauses())):
-                continue
-            src = german.say(sentence)
-            if src in seen or not _fits(src):
-                continue
-            seen.add(src)
-            draws = 0
-            yield Example(src, tgt, f"phrases:{self.part}:{len(seen)}")
+
+        def draw(random: Random, training: bool) -> tuple[str, str] | None:
+            return _pair(sampler.sentence(), training)
+
+        return distinct("phrases", draw, part=self.part, size=self.size, seed=self.seed, by=1)
 
     def fingerprint(self) -> str:
         """A hash of the settings and of the grammar's own source, so that a changed grammar is another corpus."""
-        digest = hashlib.sha256(f"{self.part} {self.size} {self.seed}".encode())
-        for module in (lexicon, function_words, meaning, german, english):
-            digest.update(Path(str(module.__file__)).read_bytes())
-        digest.update(Path(__file__).read_bytes())
-        return digest.hexdigest()
+        modules = (lexicon, function_words, meaning, german, english)
+        return fingerprint([self.part, self.size, self.seed], __file__, *(str(module.__file__) for module in modules))
+
+
+def _pair(sentence: meaning.Sentence, training: bool) -> tuple[str, str] | None:
+    """Both languages' sentence, if they are neither short nor long; and in training none with a verb and object that it
+    must not see together."""
+    src, tgt = german.say(sentence), english.say(sentence)
+    if not (_fits(src) and _fits(tgt)) or (training and any(map(_held_out, sentence.clauses()))):
+        return None
+    return src, tgt
 
 
 def _fits(text: str) -> bool:
     return SHORTEST <= text.count(" ") + 1 <= LONGEST
-
-
-def _percentile(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % 100
 
 
 def _held_out(clause: meaning.Clause) -> bool:
@@ -91,4 +68,4 @@ def _held_out(clause: meaning.Clause) -> bool:
     if clause.verb is None or clause.object is None or isinstance(clause.object.noun, function_words.Pronoun):
         return False
     verb = clause.verb.prefix + clause.verb.infinitive
-    return _percentile(f"{verb} {clause.object.noun.singular}") % 12 == 0
+    return percentile(f"{verb} {clause.object.noun.singular}") % 12 == 0

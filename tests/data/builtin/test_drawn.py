@@ -35,7 +35,7 @@ def test_what_cannot_be_is_refused(kind: Any) -> None:
 
 
 def test_a_grammar_can_be_used_up() -> None:
-    with pytest.raises(ConfigError, match="the built-in pets have only about 1 texts for part=train, size=2"):
+    with pytest.raises(ConfigError, match="the built-in pets have only about 1 sentences for part=train, size=2"):
         list(distinct("pets", lambda random, training: ("dog", "x"), part="train", size=2, seed=1))
 
 

@@ -251,6 +251,6 @@ def test_settings_that_cannot_work_are_refused(part: str, size: int, message: st
 
 def test_more_sentences_than_the_grammar_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seq2seq.data.builtin.phrases.LONGEST", 4)
-    monkeypatch.setattr("seq2seq.data.builtin.phrases.PATIENCE", 2_000)
+    monkeypatch.setattr("seq2seq.data.builtin.drawn.PATIENCE", 2_000)
     with pytest.raises(ConfigError, match=r"have only about .* sentences for part=test, size=10,000,000"):
         list(Phrases(part="test", size=10_000_000, seed=1))
