@@ -42,7 +42,7 @@ def test_before_and_after_training_are_validated_and_drawn(home: Path) -> None:
     (test,) = (line for line in lines if line["split"] == "test")
     assert test["nll"] < before["nll"]
     assert (home / "run" / "curves.png").is_file()
-    pages = [page.read_text(encoding="utf-8") for page in sorted((home / "run" / "surprise").iterdir())]
+    pages = [page.read_text(encoding="utf-8") for page in sorted((home / "run" / "pictures").iterdir())]
     assert pages and all(len(re.findall("<span title=.0\\.", page)) > 10 for page in pages)
 
 
