@@ -82,8 +82,8 @@ def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
             examples = list(itertools.islice(reader, config.trainer.examples))
             found = model.predict([example.src for example in examples], attention=True)
             draw_all(model, examples, found, folder / PICTURES, log.say)
-            for best in found[:1]:
-                draw_progress(best[0], model, folder)
+            for predictions in found[:1]:
+                draw_progress(predictions[0], model, folder)
     draw_curves(folder / "metrics.jsonl", folder / "curves.png")
     pictures = [path.name for path in (*sorted(folder.glob("*.png")), *folder.glob("*.gif"), folder / PICTURES)]
     pictures = [name for name in pictures if (folder / name).exists()]
