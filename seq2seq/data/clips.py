@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seq2seq.data.builtin.clips import SIDE, Clip
+from seq2seq.data.fields import filled
 from seq2seq.errors import ConfigError
 from seq2seq.types import Example, Padded
 
@@ -55,11 +56,7 @@ class ClipField:
 
     def collate(self, encoded: Sequence[Tensor | Frames]) -> Padded:
         """Clips as one batch: values ``[B, T, side, side, 3]`` uint8, black past the lengths ``[B]``; T at least 1."""
-        lengths = [len(frames) for frames in encoded]
-        values = np.zeros((len(encoded), max(lengths, default=0) or 1, SIDE, SIDE, 3), np.uint8)
-        for target, frames, length in zip(values, encoded, lengths):
-            target[:length] = frames
-        return Padded(torch.from_numpy(values), torch.tensor(lengths, dtype=torch.int64))
+        return filled(encoded, (SIDE, SIDE, 3), np.uint8)
 
     def decode(self, tokens: Iterable[Any] | Tensor) -> Any:
         """No model draws."""

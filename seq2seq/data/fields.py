@@ -198,3 +198,12 @@ def normalised(texts: Iterable[str], *, nfc: bool, lower: bool = False) -> Itera
     if lower:
         texts = (text.lower() for text in texts)
     return (unicodedata.normalize("NFC", text) for text in texts) if nfc else texts
+
+
+def filled(encoded: Sequence[Tensor | np.ndarray], features: tuple[int, ...], dtype: Any) -> Padded:
+    """Encoded values ``[T, *features]`` of different lengths as one batch, zeros past these; it has a step at least."""
+    lengths = [len(each) for each in encoded]
+    values = np.zeros((len(encoded), max(lengths, default=0) or 1, *features), dtype)
+    for target, each, length in zip(values, encoded, lengths):
+        target[:length] = each
+    return Padded(torch.from_numpy(values), torch.tensor(lengths, dtype=torch.int64))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seq2seq.data.fields import filled
 from seq2seq.errors import ConfigError, DataError, nearest
 from seq2seq.types import Example, Padded
 
@@ -104,11 +105,7 @@ class NumbersField:
 
     def collate(self, encoded: Sequence[Tensor | Table]) -> Padded:
         """Numbers as one batch: values ``[B, T, features]`` float32, zeros past the lengths ``[B]``; T is never 0."""
-        lengths = [len(table) for table in encoded]
-        values = np.zeros((len(encoded), max(lengths, default=0) or 1, self.size), np.float32)
-        for target, table, length in zip(values, encoded, lengths):
-            target[:length] = table
-        return Padded(torch.from_numpy(values), torch.tensor(lengths, dtype=torch.int64))
+        return filled(encoded, (self.size,), np.float32)
 
     def restore(self, values: Tensor | Table) -> Table:
         """Standardised numbers ``[T, features]`` in the units in which they came, float64."""

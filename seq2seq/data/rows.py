@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seq2seq.data.builtin.digits import PREFIX, drawn
+from seq2seq.data.fields import filled
 from seq2seq.data.idx import read_idx
 from seq2seq.data.pictures import are_pictures, find_pictures, read_picture, upright
 from seq2seq.errors import ConfigError, DataError
@@ -110,11 +111,7 @@ class RowsField:
 
     def collate(self, encoded: Sequence[Tensor | NDArray[Any]]) -> Padded:
         """Pictures as one batch: values ``[B, side, size]`` float32, and how many rows each has, ``[B]``."""
-        lengths = [len(rows) for rows in encoded]
-        values = np.zeros((len(encoded), self.side, self.size), np.float32)
-        for target, rows, length in zip(values, encoded, lengths):
-            target[:length] = rows
-        return Padded(torch.from_numpy(values), torch.tensor(lengths, dtype=torch.int64))
+        return filled(encoded, (self.size,), np.float32)
 
     def decode(self, tokens: Iterable[Any] | Tensor) -> Any:
         """No model draws."""
