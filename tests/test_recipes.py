@@ -89,6 +89,7 @@ EIGHT = {
         "trainer.validate_every=60",
     ],
     "slots": [
+        "tokenizer.src.sampling=0",
         *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
         "trainer.average=null",
         "trainer.max_updates=80",
