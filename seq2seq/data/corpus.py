@@ -18,7 +18,8 @@ from seq2seq.data.encoding import encoded_folder, unwritable
 from seq2seq.data.fields import Field, Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Following, Reader
+from seq2seq.data.readers import Reader
+from seq2seq.data.recast import Following
 from seq2seq.data.storage import Array, Column, Mapped
 from seq2seq.errors import DataError
 from seq2seq.types import Batch, Example

@@ -12,7 +12,8 @@ from seq2seq.data.fields import Fields
 from seq2seq.data.filters import Filters
 from seq2seq.data.mixture import Mixture
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Following, Joined, Reader, Several
+from seq2seq.data.readers import Reader
+from seq2seq.data.recast import Following, Joined, Several
 from seq2seq.data.windows import Windows
 from seq2seq.types import Batch, Example
 

@@ -11,7 +11,7 @@ import numpy as np
 from seq2seq.data.encoding import encoded_folder
 from seq2seq.data.fields import Fields
 from seq2seq.data.permutation import Indices
-from seq2seq.data.readers import Joined
+from seq2seq.data.recast import Joined
 from seq2seq.data.storage import Array, Column, Mapped
 from seq2seq.errors import DataError
 from seq2seq.types import Batch, Example

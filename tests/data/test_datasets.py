@@ -16,7 +16,7 @@ from seq2seq.data import encoding, progress
 from seq2seq.data.batching import Batching
 from seq2seq.data.datasets import Corpus, Filters, Mixture, open_dataset
 from seq2seq.data.fields import Fields
-from seq2seq.data.readers import Several
+from seq2seq.data.recast import Several
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 from tests.data.letters import EOS, Letters, letters

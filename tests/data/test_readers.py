@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from seq2seq.data.readers import Grouped, OneSide, ParallelText, Several, TabSeparated, TaggedText, TextFile, read_lines
+from seq2seq.data.readers import ParallelText, TabSeparated, TaggedText, TextFile, read_lines
+from seq2seq.data.recast import Several
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 
@@ -205,27 +206,3 @@ def test_a_text_file_of_which_nothing_is_asked(tmp_path: Path) -> None:
     prints = {TextFile(path=path, start=start, end=1.0).fingerprint() for start in (0.0, 0.5)}
     assert len(prints) == 2
     assert list(TextFile(path=path, start=0.0, end=0.1)) == []
-
-
-def test_one_side_as_both(tmp_path: Path) -> None:
-    pairs = TabSeparated(path=write(tmp_path / "a.tsv", b"eins\tone\nzwei\ttwo\n"))
-    english = OneSide(reader=pairs, side="tgt")
-    assert list(english) == [Example("one", "one", "a.tsv:1"), Example("two", "two", "a.tsv:2")]
-    german = OneSide(reader=pairs, side="src")
-    assert [example.tgt for example in german] == ["eins", "zwei"]
-    assert len({reader.fingerprint() for reader in (pairs, english, german)}) == 3
-    with pytest.raises(ConfigError, match="side='both': expected src or tgt"):
-        OneSide(reader=pairs, side="both")
-    sources = OneSide(reader=TabSeparated(path=tmp_path / "a.tsv", tgt_column=None), side="tgt")
-    with pytest.raises(DataError, match=r"a\.tsv:1 has no target: choose side=src"):
-        list(sources)
-
-
-def test_equal_sources_in_a_row_are_one_example(tmp_path: Path) -> None:
-    pairs = TabSeparated(path=write(tmp_path / "a.tsv", b"read\tR EH D\nread\tR IY D\nred\tR EH D\n"))
-    words = Grouped(reader=pairs)
-    assert list(words) == [
-        Example("read", ("R EH D", "R IY D"), "a.tsv:1"),
-        Example("red", ("R EH D",), "a.tsv:3"),
-    ]
-    assert list(words) == list(words) and words.fingerprint() != pairs.fingerprint()

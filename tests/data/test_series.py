@@ -13,7 +13,7 @@ from seq2seq.data.builtin.waves import Sines, Waves
 from seq2seq.data.datasets import open_dataset
 from seq2seq.data.fields import Fields
 from seq2seq.data.numbers import NumbersField
-from seq2seq.data.readers import Following
+from seq2seq.data.recast import Following
 from seq2seq.data.series import Cut, Series
 from seq2seq.errors import ConfigError, DataError
 

@@ -13,7 +13,7 @@ from seq2seq.data import encoding
 from seq2seq.data.datasets import Dataset, carries, open_dataset
 from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.learn import LearnCharacters
-from seq2seq.data.readers import Joined
+from seq2seq.data.recast import Joined
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Example
 

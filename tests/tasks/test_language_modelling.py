@@ -13,7 +13,8 @@ from seq2seq.data.batching import Streams
 from seq2seq.data.datasets import open_dataset
 from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.learn import LearnCharacters, LearnSentencePiece, LearnWords
-from seq2seq.data.readers import Joined, TextFile
+from seq2seq.data.readers import TextFile
+from seq2seq.data.recast import Joined
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.language_model import LanguageModel
 from seq2seq.nn.objective import CrossEntropy
