@@ -121,8 +121,9 @@ class RowsField:
         """The number of each row, from 1."""
         return [str(number) for number in range(1, len(encoded) + 1)]
 
-    def view(self, raw: str) -> None:
-        """A model sees rows of a picture, not regions."""
+    def view(self, raw: str) -> NDArray[np.uint8] | None:
+        """The picture ``[side, side, 3]``, of which a model sees row after row."""
+        return np.repeat(self._pixels(raw)[..., None], 3, axis=2) if raw else None
 
     def is_empty(self, encoded: Tensor | NDArray[Any]) -> bool:
         """Whether there is no picture."""
