@@ -97,6 +97,8 @@ class RowsField:
 
     def sample_all(self, raws: Sequence[str], seed: int) -> list[NDArray[Any]]:
         """As ``encode_all``, moved, turned and zoomed at random; each a function of its name and ``seed`` alone."""
+        if not all(raws):  # a blank line has nothing to be moved
+            return [self.sample_all([raw], seed)[0] if raw else self._rows(self._pixels(raw)) for raw in raws]
         pixels = torch.from_numpy(np.stack([self._pixels(raw) for raw in raws])).float()
         seeds = [zlib.crc32(f"{seed} {raw}".encode()) for raw in raws]
         drawn_at_random = np.stack([np.random.default_rng(each).uniform(-1, 1, 4) for each in seeds])
