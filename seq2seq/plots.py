@@ -143,7 +143,8 @@ def draw_looks(
     attention (Xu et al. 2015, figure 3).
 
     Args:
-        attention: [T, S] weights of the cells of a square grid over the picture, row by row.
+        attention: [T, S] weights of the cells of a square grid over the picture, row by row; or, where S is no square
+            number, of S rows.
         picture: [H, W, 3] of bytes.
         pieces: the T pieces that were written.
         target: the PNG to write.
@@ -151,11 +152,13 @@ def draw_looks(
         say: told, in a line, of characters that cannot be drawn as they should be.
     """
     weights = np.asarray(attention, dtype=np.float64)
-    side = math.isqrt(weights.shape[1]) if weights.ndim == 2 else 0
-    if weights.shape != (len(pieces), side * side) or weights.size == 0:
+    cells = weights.shape[-1] if weights.ndim else 0
+    side = math.isqrt(cells)
+    down, across = (side, side) if side * side == cells else (cells, 1)
+    if weights.shape != (len(pieces), cells) or weights.size == 0:
         raise ValueError(
             f"attention has the shape {list(weights.shape)}; expected [{len(pieces)}, S], a row for each piece, at "
-            "least one, and S the cells of a square grid"
+            "least one, and S the cells of a grid"
         )
     text = "".join((*pieces, title))
     families, missing = fonts.families(set(text))
@@ -173,8 +176,8 @@ def draw_looks(
             if number:
                 looks = weights[number - 1]
                 # All is dark in a map that is as flat as that of no attention at all, whatever its highest cell.
-                light = (looks / max(looks.max(), FLAT / looks.size)).reshape(side, side)
-                shade = np.dstack([np.zeros((side, side, 3)), DARK * (1 - light)])
+                light = (looks / max(looks.max(), FLAT / looks.size)).reshape(down, across)
+                shade = np.dstack([np.zeros((down, across, 3)), DARK * (1 - light)])
                 axes.imshow(shade, interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
                 axes.set_title(_shorten(fonts.spell_out(pieces[number - 1], missing)), fontsize=11)
         if title:

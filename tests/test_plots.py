@@ -199,8 +199,11 @@ def test_a_picture_is_lit_where_the_decoder_looked(tmp_path: Path, figures: list
     assert shades[0][1, 1] == 0 and shades[0][0, 0] == shades[0].max() > 0.5
     assert shades[1].min() == shades[1].max() > 0.4  # no attention lights nothing
     assert list(first.images[1].get_extent()) == list(plain.images[0].get_extent())
-    with pytest.raises(ValueError, match="square grid"):
-        draw_looks(np.ones((1, 3)), picture, ["a"], tmp_path / "2.png")
+    draw_looks(np.array([[0.0, 1.0, 0.0]]), picture, ["rows"], tmp_path / "2.png")
+    shade = np.asarray(figures[1].axes[1].images[1].get_array())[..., 3]
+    assert shade.shape == (3, 1) and shade[1, 0] == 0 and shade[0, 0] > 0.5
+    with pytest.raises(ValueError, match="cells of a grid"):
+        draw_looks(weights, picture, ["a"], tmp_path / "3.png")
 
 
 def test_marks_are_the_colours_of_what_was_read(tmp_path: Path, figures: list[Any]) -> None:

@@ -97,6 +97,8 @@ class RowsField:
 
     def sample_all(self, raws: Sequence[str], seed: int) -> list[NDArray[Any]]:
         """As ``encode_all``, moved, turned and zoomed at random; each a function of its name and ``seed`` alone."""
+        if not all(raws):  # a blank line has nothing to be moved
+            return [self.sample_all([raw], seed)[0] if raw else self._rows(self._pixels(raw)) for raw in raws]
         pixels = torch.from_numpy(np.stack([self._pixels(raw) for raw in raws])).float()
         seeds = [zlib.crc32(f"{seed} {raw}".encode()) for raw in raws]
         drawn_at_random = np.stack([np.random.default_rng(each).uniform(-1, 1, 4) for each in seeds])
@@ -121,8 +123,9 @@ class RowsField:
         """The number of each row, from 1."""
         return [str(number) for number in range(1, len(encoded) + 1)]
 
-    def view(self, raw: str) -> None:
-        """A model sees rows of a picture, not regions."""
+    def view(self, raw: str) -> NDArray[np.uint8] | None:
+        """The picture ``[side, side, 3]``, of which a model sees row after row."""
+        return np.repeat(self._pixels(raw)[..., None], 3, axis=2) if raw else None
 
     def is_empty(self, encoded: Tensor | NDArray[Any]) -> bool:
         """Whether there is no picture."""

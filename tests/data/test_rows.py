@@ -66,6 +66,7 @@ def test_what_is_drawn_at_random_depends_on_picture_and_seed_alone() -> None:
     some, alone = moved.sample_all(names, 5), moved.sample_all(names[2:3], 5)
     assert np.array_equal(some[2], alone[0]) and not np.array_equal(some[2], moved.sample_all(names[2:3], 6)[0])
     assert np.allclose(still.sample_all(names, 5)[0], still.encode_all(names)[0], atol=1e-3)
+    assert [len(rows) for rows in moved.sample_all(["", names[2]], 5)] == [0, 28]
     only_moved = field(28, shift=2.0)
     heights = [[np.abs(rows).sum(1).argmax() for rows in only_moved.sample_all(names[:1], seed)] for seed in range(30)]
     assert len({height[0] for height in heights}) >= 3, "up and down"
