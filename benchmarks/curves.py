@@ -185,7 +185,7 @@ def tell(curve: Curve, sizes: Sequence[int], found: Sequence[tuple[float, float]
     """A table of a curve."""
     seconds, megabytes = zip(*found)
     print(f"\n{curve.what}; theory: time n^{curve.theory[0]:g}, memory at most n^{curve.theory[1]:g} ({curve.why})")
-    print(f"{'':>10}{'µs a ' + curve.unit:>42}{'grows':>8}{'peak MB':>9}{'grows':>8}")
+    print(f"{'':>10}{'µs per ' + curve.unit:>42}{'grows':>8}{'peak MB':>9}{'grows':>8}")
     growths = [[math.nan, *slopes(sizes, values)] for values in (seconds, megabytes)]
     for size, second, megabyte, *growth in zip(sizes, seconds, megabytes, *growths):
         told = ["" if math.isnan(each) else f"{each:.2f}" for each in growth]
@@ -207,9 +207,10 @@ def plot(path: Path, curves: dict[str, tuple[Sequence[int], Sequence[tuple[float
             axis.loglog(sizes, [values[0] * (size / sizes[0]) ** exponent for size in sizes], "k:")
             axis.set_ylim(min(values) / 3, max(values) * 3)
             axis.grid(alpha=0.3)
+            axis.tick_params(which="both", labelsize=7)
         column[0].set(title=name.replace("_", ", "))
         column[1].set(xlabel=curve.what)
-        column[0].set_ylabel(f"s a {curve.unit}", fontsize=8)
+        column[0].set_ylabel(f"s per {curve.unit}", fontsize=8)
     axes[1, 0].set_ylabel("peak MB", fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
