@@ -13,9 +13,8 @@ from seq2seq.config import run, unresolved
 from seq2seq.decoding import SEARCH as SEARCH
 from seq2seq.decoding import is_plain
 
-MACHINE = ("trust", "device", "threads", "matmul_precision", "tokens", "workers", "compile")
-"""Options by which no output becomes another one, beyond rounding"""
-IRRELEVANT = ("model", "input", "output", *MACHINE)
+ASIDE = ("model", "trust", "device", "threads", "matmul_precision", "input", "output", "tokens", "workers", "compile")
+"""Options by which no output becomes another one, beyond rounding, and those that name files"""
 
 
 def main(config: Any) -> None:
@@ -62,7 +61,7 @@ def in_parts(config: Any, source: Path, target: Path, count: int, most: int) -> 
     from seq2seq.parts import Parts, stamp
     from seq2seq.workers import decoded
 
-    options = {name: value for name, value in unresolved(config).items() if name not in IRRELEVANT}
+    options = {name: value for name, value in unresolved(config).items() if name not in ASIDE}
     belongs = {"model": stamp(bundle.find(config.model) / bundle.WEIGHTS), "input": stamp(source), **options}
     with Parts(output=target, source=source, belongs=belongs, lines=most) as parts:
         if parts.found and os.environ.get("RANK", "0") == "0":
