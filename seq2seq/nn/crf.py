@@ -148,7 +148,7 @@ class LinearChain(nn.Module):
             before = "the beginning" if step == 0 else repr(self.labels[numbers[row, step - 1]])
             raise DataError(
                 f"the label {self.labels[numbers[row, step]]!r} follows {before}, which IOB does not allow: begin it "
-                "with B-, or allow all by model.head.structure.iob=false"
+                "with B-, or let the CRF allow all by its option iob=false"
             )
 
 
