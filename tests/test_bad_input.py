@@ -89,7 +89,7 @@ def test_a_vocabulary_larger_than_the_text_supports(tmp_path: Path) -> None:
             "called trainer.max_update: did you mean 'trainer.max_updates'?",
         ),
         (["recipe=translate", "sede=3"], "the command line: no option is called sede: did you mean 'seed'?"),
-        (["recipe=translate", "qqq=3"], "known are: cache, data, device"),
+        (["recipe=translate", "qqq=3"], "known are: cache, compile, data, device"),
         (["recipe=translate", "+trainer.max_update=3"], "trainer.max_update: did you mean 'max_updates'?"),
         (["recipe=translate", "trainer.max_updates=many"], "trainer.max_updates=many: expected a whole number or null"),
         (["recipe=translate", "trainer.max_updates=2.5"], "expected a whole number or null"),

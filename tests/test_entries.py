@@ -223,7 +223,7 @@ def test_help_names_every_option_in_words(name: str, tmp_path: Path) -> None:
         text = (CONF / file).read_text(encoding="utf-8").partition("\nhydra:")[0]
         for key in re.findall(r"^(\w+):", text, re.MULTILINE):
             assert key == "defaults" or re.search(rf"^ *{key}(\.\w+)?[=:]", result.out, re.MULTILINE), key
-    choices = re.compile(r"(data|model): \w+, ")  # of which there are many, on a line each
+    choices = re.compile(r"(data|model|recipe): \w+, ")  # of which there are many, on a line each
     assert max(len(line) for line in result.out.splitlines() if not choices.match(line)) <= 130
 
 

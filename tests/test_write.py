@@ -106,13 +106,13 @@ def test_a_file_of_ones_own_in_pieces_of_words(tmp_path: Path) -> None:
     text = "".join(f"der {noun} sieht den {other}\n" for noun in ["hund", "mann", "baum"] for other in ["ball", "bus"])
     (tmp_path / "a.txt").write_text(text * 40, encoding="utf-8")
     own = ["data=text_file", "data.path=a.txt", "tokenizer=sentencepiece", "data.vocab_size=275", "data.window=16"]
-    own += ["model.tying=decoder", "model.embedding.embedding_dim=16", "trainer.max_updates=60"]
-    own += ["trainer.validate_every=30", "optimizer.lr=0.02", "run=run", "trainer.average=null"]
+    own += ["model.tying=decoder", "model.embedding.embedding_dim=16", "trainer.max_updates=160"]
+    own += ["trainer.validate_every=80", "optimizer.lr=0.02", "run=run", "trainer.average=null"]
     result = command("train", *TINY, *own, cwd=tmp_path)
     assert result.code == 0, result.err
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     before, _, after = (line for line in lines if line["split"] == "valid")
-    assert after["bits_per_character"] < 1.0 < before["bits_per_character"]
+    assert after["bits_per_character"] < 0.5 * before["bits_per_character"]
     (said,) = seq2seq.load(tmp_path / "run")(["der hund"], top_k=1, stop="\n", max_extra=20)
     assert said.startswith(" sieht den b")
 

@@ -14,7 +14,9 @@ ROWS = 128
 
 
 def log_softmax_(logits: Tensor) -> Tensor:
-    """Rows of logits ``[N, V]`` to log-probabilities, in place."""
+    """Rows of logits ``[N, V]`` to log-probabilities, in place unless a gradient is wanted of them."""
+    if logits.requires_grad:
+        return logits.log_softmax(-1)
     for part in logits.split(ROWS if logits.device.type == "cpu" else max(len(logits), 1)):
         part.copy_(part.log_softmax(-1))
     return logits

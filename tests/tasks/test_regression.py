@@ -107,7 +107,7 @@ def test_a_series_from_the_command_line_to_a_forecast(tmp_path: Path) -> None:
     result = command("train", "recipe=forecast", "data=series", *options, cwd=tmp_path)
     assert result.code == 0, result.err
     pictures = {path.name for path in (tmp_path / "good").iterdir()}
-    assert {"progress.png", "progress.gif", "attention", "outputs.jsonl"} <= pictures
+    assert {"progress.png", "progress.gif", "pictures", "outputs.jsonl"} <= pictures
     (tmp_path / "in.txt").write_text(" ".join(str(levels[day % 7]) for day in range(35)) + "\n\n", encoding="utf-8")
     said = command("predict", "model=good", "input=in.txt", "output=out.jsonl", "attention=maps", cwd=tmp_path)
     assert said.code == 0, said.err
