@@ -63,9 +63,11 @@ def _begun_with(config: DictConfig) -> Path | None:
 
 
 def fill(config: DictConfig, network: torch.nn.Module, folder: Path) -> None:
-    """Gives a network the weights that its run begins with; one that has checkpoints has weights of its own."""
-    if config.get("init") is not None and not (folder / "checkpoints").exists():
-        bundle.fill(network, bundle.find(config.init))
+    """Gives a network the weights that its run begins with. One that has checkpoints has those of its last one, since
+    what a frozen network sees in pictures is asked for before the training goes on."""
+    if config.get("init") is not None:
+        last = folder / "last"
+        bundle.fill(network, bundle.find(last if (last / bundle.MARK).is_file() else config.init))
 
 
 def instruct(task: Any, data: Dataset, folder: Path) -> None:

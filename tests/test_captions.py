@@ -191,6 +191,24 @@ def test_a_folder_of_photos_trains_on_features_that_are_computed_once(captioner:
     assert len(outputs) == 6 and all(output == output.lower() for output in outputs)
 
 
+def test_a_run_on_kept_features_that_began_with_anothers_weights_resumes(captioner: Captioner, tmp_path: Path) -> None:
+    for path in sorted(captioner.photos.iterdir())[:6]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    lines = [f"{number:02}.png\tA Shape number {number}\n" for number in range(6)]
+    (tmp_path / "captions.tsv").write_text("".join(lines), encoding="utf-8")
+    files = [f"data.{part}.path=captions.tsv" for part in ("train", "valid")]
+    options = [*photos_of(tmp_path), *files]
+    assert command("train", *options, cwd=tmp_path).code == 0
+    (tmp_path / "net.pth").unlink()
+    begun = [text for text in options if not text.startswith(("model.", "run=", "trainer.max_updates="))] + ["init=run"]
+    assert command("train", *begun, "run=whole", "trainer.max_updates=4", cwd=tmp_path).code == 0
+    assert command("train", *begun, "run=half", "trainer.max_updates=2", cwd=tmp_path).code == 0
+    assert command("train", "resume=half", "trainer.max_updates=4", cwd=tmp_path).code == 0
+    assert len(list((tmp_path / "cache").glob("features-*"))) == 1
+    whole, half = (load_file(tmp_path / run / "last" / "weights.safetensors") for run in ("whole", "half"))
+    assert whole.keys() == half.keys() and all(torch.equal(whole[name], half[name]) for name in whole)
+
+
 def test_features_of_regions_from_elsewhere(captioner: Captioner, tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     (tmp_path / "features").mkdir()
