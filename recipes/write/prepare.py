@@ -14,8 +14,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from seq2seq.data.fetch import digest, fetch
-from seq2seq.errors import DataError, UserError
+from seq2seq.data.fetch import as_script, digest, fetch
+from seq2seq.errors import DataError
 
 COMMIT = "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
 URL = f"https://raw.githubusercontent.com/karpathy/char-rnn/{COMMIT}/data/tinyshakespeare/input.txt"
@@ -31,15 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--retries", type=int, default=5, help="tries more after a failed one (%(default)s)")
     parser.add_argument("--wait", type=float, default=1.0, help="seconds before the first retry, then doubled")
     options = parser.parse_args(arguments)
-    try:
-        prepare(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return as_script(lambda: prepare(options))
 
 
 def prepare(options: argparse.Namespace) -> None:
