@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from seq2seq.data.captions import Caption, Captions, Photo, check_complete
+from seq2seq.data.captions import Caption, Captions, OwnCaptions, Photo
 from seq2seq.data.readers import read_lines
 from seq2seq.errors import ConfigError, DataError, nearest
 
@@ -71,51 +71,27 @@ class KarpathyJson(Captions):
         return self.splits
 
 
-class OwnJson(Captions):
+class OwnJson(OwnCaptions):
     """Captions of one's own: a list of ``{"image": "photo.jpg", "captions": ["…", "…"]}``, or one such a line (JSONL).
 
-    In place of ``captions`` there may be one ``caption``, and a photo may come more than once.
-
-    Args:
-        path: the file; its lines are read one by one where its name ends in ``.jsonl`` or ``.jsonl.gz``.
-        grouped, references: see ``Captions``.
-        root: see ``Captions``; None for the folder that the file is in.
-        complete: every picture of the folder has to have a caption.
+    In place of ``captions`` there may be one ``caption``, and a photo may come more than once. The file is read line by
+    line where its name ends in ``.jsonl`` or ``.jsonl.gz``. Arguments are those of ``OwnCaptions``.
     """
 
-    def __init__(
-        self,
-        *,
-        path: str | Path,
-        grouped: bool,
-        references: int,
-        root: str | Path | None,
-        complete: bool,
-    ) -> None:
-        super().__init__(
-            path=path, root=Path(path).parent if root is None else root, grouped=grouped, references=references
-        )
-        self.complete = complete
-
-    def photos(self) -> Iterator[Photo]:
-        """The photos in the order in which they come first."""
-        photos: dict[str, Photo] = {}
-        for where, entry in self._entries():
+    def entries(self) -> Iterator[tuple[str, list[str], str]]:
+        """Each object."""
+        for where, entry in self._objects():
             name = _get(entry, "image", str, where)
             if "caption" in entry:
                 texts = [_get(entry, "caption", str, where)]
             else:
                 texts = _get(entry, "captions", list, where)
-            photo = photos.setdefault(name, Photo(name, where, []))
             for text in texts:
                 if not isinstance(text, str):
                     raise DataError(f"{where}: captions hold {_kind(text)}: expected texts")
-                photo.captions.append(Caption(text, where))
-        if self.complete:
-            check_complete(self.root, self.path, photos)
-        yield from photos.values()
+            yield name, texts, where
 
-    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
         if self.path.name.removesuffix(".gz").endswith(".jsonl"):
             for number, line in enumerate(read_lines(self.path), start=1):
                 where = f"{self.path.name}:{number}"

@@ -155,8 +155,8 @@ class TokenFile(Captions):
                 yield photos[name]
 
 
-class TabCaptions(Captions):
-    """Lines of ``photo.jpg<TAB>caption``; a photo may have several, which need not stand together.
+class OwnCaptions(Captions):
+    """What the formats for one's own photos share: the file may lie beside these, and may have to name all of them.
 
     Args:
         path, grouped, references: see ``Captions``.
@@ -179,8 +179,37 @@ class TabCaptions(Captions):
         self.complete = complete
 
     def photos(self) -> Iterator[Photo]:
-        """The photos in the order of their first captions."""
+        """The photos in the order in which they come first."""
         photos: dict[str, Photo] = {}
+        for name, texts, where in self.entries():
+            photos.setdefault(name, Photo(name, where, [])).captions.extend(Caption(text, where) for text in texts)
+        if self.complete:
+            self._check_complete(photos)
+        yield from photos.values()
+
+    def entries(self) -> Iterator[tuple[str, list[str], str]]:
+        """The name of a photo, captions of it, and where they stand, one entry of the file after the other."""
+        raise NotImplementedError
+
+    def _check_complete(self, photos: dict[str, Photo]) -> None:
+        """Raises DataError for the first picture in the root itself that no caption names."""
+        named = {os.path.normpath(name) for name in photos}
+        there = self.root.iterdir() if self.root.is_dir() else ()
+        left = sorted(each.name for each in there if each.suffix.lower() in SUFFIXES and each.name not in named)
+        if left:
+            more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
+            raise DataError(
+                f"{self.root / left[0]}{more} has no caption in {self.path}: write one, move it out, "
+                "or set complete=false"
+            )
+
+
+class TabCaptions(OwnCaptions):
+    """Lines of ``photo.jpg<TAB>caption``; a photo may have several, which need not stand together. Arguments are those
+    of ``OwnCaptions``."""
+
+    def entries(self) -> Iterator[tuple[str, list[str], str]]:
+        """Each line."""
         for number, line in enumerate(read_lines(self.path), start=1):
             where = f"{self.path.name}:{number}"
             columns = line.split("\t")
@@ -190,22 +219,7 @@ class TabCaptions(Captions):
                     f"{where}: {_shown(line)} has {have}: expected photo.jpg, one tab, and its caption; "
                     "further captions of a photo have lines of their own"
                 )
-            _add(photos, columns[0], columns[1], where)
-        if self.complete:
-            check_complete(self.root, self.path, photos)
-        yield from photos.values()
-
-
-def check_complete(root: Path, path: Path, photos: dict[str, Photo]) -> None:
-    """Raises DataError for the first picture in ``root`` itself that no caption names."""
-    named = {os.path.normpath(name) for name in photos}
-    pictures = sorted(each.name for each in root.iterdir() if each.suffix.lower() in SUFFIXES) if root.is_dir() else []
-    left = [name for name in pictures if name not in named]
-    if left:
-        more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
-        raise DataError(
-            f"{root / left[0]}{more} has no caption in {path}: write one, move it out, or set complete=false"
-        )
+            yield columns[0], [columns[1]], where
 
 
 def _add(photos: dict[str, Photo], name: str, text: str, where: str) -> None:
