@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.plots import _figure, _save, _style
+from seq2seq.plots import new_figure, save_png, styled
 
 Table = NDArray[Any]
 """[T, features]"""
@@ -51,8 +51,8 @@ def draw_numbers(
     beside = past is not None and len(past) == len(told)
     begin = 0 if past is None or beside else len(past)
     steps = begin + np.arange(len(told))
-    with _style([]):
-        figure = _figure(8, 2.6 * features)
+    with styled([]):
+        figure = new_figure(8, 2.6 * features)
         for feature in range(features):
             axes = figure.add_subplot(features, 1, feature + 1)
             if past is not None and feature < past.shape[1]:
@@ -65,7 +65,7 @@ def draw_numbers(
             axes.grid(alpha=0.3)
             axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=4)
         axes.set_xlabel("step")
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def read_frames(outputs: Path, parse: Callable[[str], Table]) -> list[Frame]:
@@ -90,11 +90,11 @@ def draw_frames(frames: Sequence[Frame], target: Path) -> None:
     places = sorted({round(place) for place in np.linspace(0, len(frames) - 1, SHOWN)})
     columns = min(len(places), 2)
     rows = math.ceil(len(places) / columns)
-    with _style([]):
-        figure = _figure(5 * columns, 2.2 * rows)
+    with styled([]):
+        figure = new_figure(5 * columns, 2.2 * rows)
         for number, place in enumerate(places, start=1):
             _draw_frame(figure.add_subplot(rows, columns, number), frames[place])
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def animate(frames: Sequence[Frame], target: Path) -> None:
@@ -103,8 +103,8 @@ def animate(frames: Sequence[Frame], target: Path) -> None:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part.gif")
-    with _style([]):
-        figure = _figure(6, 3)
+    with styled([]):
+        figure = new_figure(6, 3)
         figure.set_dpi(90)
         writer = PillowWriter(fps=_A_SECOND)
         with writer.saving(figure, str(part), dpi=90):

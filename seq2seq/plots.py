@@ -60,8 +60,8 @@ def draw_curves(metrics_jsonl: Path, target: Path) -> None:
     panels = _panels(_curves(metrics_jsonl))
     columns = min(len(panels), 2)
     rows = math.ceil(len(panels) / columns)
-    with _style([]):
-        figure = _figure(5.6 * columns, 3.4 * rows)
+    with styled([]):
+        figure = new_figure(5.6 * columns, 3.4 * rows)
         for number, (title, curves) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(rows, columns, number)
             for label, points in curves.items():
@@ -72,7 +72,7 @@ def draw_curves(metrics_jsonl: Path, target: Path) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.grid(alpha=0.3)
             axes.legend(frameon=False, fontsize=9, loc="upper left")  # "best" takes long, and warns
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def draw_attention(
@@ -108,8 +108,8 @@ def draw_attention(
 
     cell = 0.34 if max(weights.shape) <= 30 else 0.24  # inches
     width, height = max(cell * len(src_pieces), 1.5), max(cell * len(tgt_pieces), 1.5)
-    with _style(families):
-        figure = _figure(width + 2.6, height + 2.2)
+    with styled(families):
+        figure = new_figure(width + 2.6, height + 2.2)
         axes = figure.add_subplot()
         image = axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
         size = 26 * cell  # points: three eighths of a cell's height
@@ -128,7 +128,7 @@ def draw_attention(
             wide = any(unicodedata.east_asian_width(character) in "WF" for character in heading)
             letters = (6 if wide else 12) * (width + 2.0)  # six or twelve to the inch
             figure.suptitle("\n".join(textwrap.wrap(heading, int(letters))), fontsize=10)
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def draw_looks(
@@ -167,8 +167,8 @@ def draw_looks(
     height, width = np.shape(picture)[:2]
     columns = min(len(pieces) + 1, LOOKS_IN_A_ROW)
     rows = math.ceil((len(pieces) + 1) / columns)
-    with _style(families):
-        figure = _figure(1.7 * columns, 2.0 * rows + 0.5)
+    with styled(families):
+        figure = new_figure(1.7 * columns, 2.0 * rows + 0.5)
         for number in range(len(pieces) + 1):
             axes = figure.add_subplot(rows, columns, number + 1)
             axes.set_axis_off()
@@ -182,7 +182,7 @@ def draw_looks(
                 axes.set_title(_shorten(fonts.spell_out(pieces[number - 1], missing)), fontsize=11)
         if title:
             figure.suptitle("\n".join(textwrap.wrap(fonts.spell_out(title, missing), 16 * columns)), fontsize=11)
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def draw_marks(
@@ -220,8 +220,9 @@ def draw_marks(
             column += len(shown) + gap
     kinds = sorted({mark for *_, mark in placed} - set(PLAIN))
     colours = {kind: f"C{number % 10}" for number, kind in enumerate(kinds)}
-    with _style(families, monospace=True):
-        figure = _figure(0.0755 * LONGEST_LINE, 0.2 * (row + 1) + 0.3 * (len(kinds) // 5 + 1) + (0.3 if title else 0))
+    with styled(families, monospace=True):
+        height = 0.2 * (row + 1) + 0.3 * (len(kinds) // 5 + 1) + (0.3 if title else 0)
+        figure = new_figure(0.0755 * LONGEST_LINE, height)
         axes = figure.add_subplot()
         axes.set_axis_off()
         axes.set(xlim=(0, LONGEST_LINE), ylim=(row + 1, 0))
@@ -233,7 +234,7 @@ def draw_marks(
             figure.legend(ncols=5, frameon=False, fontsize=8, loc="outside lower center")
         if title:
             figure.suptitle("\n".join(textwrap.wrap(fonts.spell_out(title, missing), LONGEST_LINE)), fontsize=10)
-        _save(figure, target)
+        save_png(figure, target)
 
 
 def _curves(path: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
@@ -270,7 +271,7 @@ def _panels(curves: dict[tuple[str, str], list[tuple[int, float]]]) -> dict[str,
     return {title: lines for title, lines in panels.items() if lines}
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure in inches that no window and no global state knows of."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -281,7 +282,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 @contextmanager
-def _style(families: list[str], monospace: bool = False) -> Iterator[None]:
+def styled(families: list[str], monospace: bool = False) -> Iterator[None]:
     """matplotlib's own settings, whatever the user's are, with these fonts; a "$" in a piece begins no formula."""
     from matplotlib import rc_context, rcParamsDefault
 
@@ -293,7 +294,7 @@ def _style(families: list[str], monospace: bool = False) -> Iterator[None]:
         yield
 
 
-def _save(figure: Any, target: Path) -> None:
+def save_png(figure: Any, target: Path) -> None:
     """Writes a PNG aside, then gives it its name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")

@@ -22,13 +22,13 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures as they were saved, to be looked into."""
     seen: list[Any] = []
-    save = plots._save
+    save = plots.save_png
 
     def keep(figure: Any, target: Path) -> None:
         save(figure, target)
         seen.append(figure)
 
-    monkeypatch.setattr(plots, "_save", keep)
+    monkeypatch.setattr(plots, "save_png", keep)
     return seen
 
 
