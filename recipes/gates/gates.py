@@ -27,6 +27,7 @@ import matplotlib
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
+from torch.nn import functional as F
 
 import seq2seq
 from seq2seq import inputs
@@ -34,10 +35,12 @@ from seq2seq.data.datasets import open_dataset
 from seq2seq.errors import DataError, UserError
 from seq2seq.nn.cells import CELLS, Cell
 from seq2seq.trained import Model
-from seq2seq.types import Batch
+from seq2seq.types import Batch, Padded
 
 EXAMPLES = 64
 """Over so many the norms are averaged"""
+BACK = (10, 25, 50)
+"""Steps, at which the table says what is left of the gradient"""
 STDERR = 2
 """Where the runs say how far they are, beside the table"""
 CLIPS = {"clipped": "1.0", "not clipped": "null"}
@@ -63,8 +66,20 @@ def whole(model: Model, batch: Batch) -> Tensor:
     return model.task().loss(model.network, batch).total
 
 
+def last_token(model: Model, batch: Batch) -> Tensor:
+    """The loss of the last token of windows of a text."""
+    window = batch.tgt
+    outputs, _ = model.network.unroll(Padded(window.values[:, :-1], window.lengths - 1))
+    rows, ends = torch.arange(len(window.lengths)), window.lengths - 1
+    return F.cross_entropy(model.network.logits(outputs[rows, ends - 1]), window.values[rows, ends], reduction="sum")
+
+
+ENCODER = ("model.encoder.recurrent.cell", "encoder.recurrent.layers.0.0")
+ONE_WAY = ("model.encoder.recurrent.bidirectional=false", "model/head/pooling=last")
 TASKS = {
-    "recall": Task("model.encoder.recurrent.cell", "encoder.recurrent.layers.0.0", "exact_match", whole, 600),
+    "recall": Task(*ENCODER, "exact_match", whole, 600),
+    "digits": Task(*ENCODER, "accuracy", whole, 500, ONE_WAY),
+    "write": Task("model.recurrent.cell", "recurrent.layers.0.0", "bits_per_character", last_token, 300),
 }
 
 
@@ -160,17 +175,18 @@ def watched(cell: Cell) -> Iterator[list[tuple[Tensor, ...]]]:
         del cell.step, cell.unroll
 
 
-HEAD = """| task | cell | | score | gradient 10 steps back | 50 steps back | seconds |
-|---|---|---|---|---|---|---|"""
+HEAD = f"""| task | cell | | score | {" | ".join(f"gradient {back} steps back" for back in BACK)} | seconds |
+|---|---|---|---|{"---|" * len(BACK)}---|"""
 
 
 def row(task: str, cell: str, clip: str, found: Found) -> str:
     """A line of the table. The gradients are shares of that at the last step."""
     shares = [
         f"{found.norms[back] / found.norms[0]:.1e}" if back < len(found.norms) and found.norms[0] else ""
-        for back in (10, 50)
+        for back in BACK
     ]
-    return f"| {task} | {cell} | {clip} | {found.score:.4g} | {' | '.join(shares)} | {found.seconds:.0f} |"
+    score = f"{TASKS[task].metric} {found.score:.4g}"
+    return f"| {task} | {cell} | {clip} | {score} | {' | '.join(shares)} | {found.seconds:.0f} |"
 
 
 def draw(found: dict[tuple[str, str, str], Found], target: Path) -> None:

@@ -68,3 +68,29 @@ def test_the_command_trains_draws_and_tells(
     assert (tmp_path / "gates" / "recall-elman-clipped" / "train.log").stat().st_mtime_ns == before, "not trained again"
     assert gates.main(["--tasks", "recall", "--output", "other", "data.length=1"]) == 1
     assert "the training did not come to its end" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), [("digits", ["data.test.size=64"]), ("write", ["data.hidden_dim=16"])])
+def test_every_task_looks_back_from_its_last_step(
+    gates: ModuleType, name: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "PYTHONPATH", str(Path(gates.seq2seq.__file__).parents[1]))
+    given = ["--tasks", name, "--cells", "gru", "--updates", "2", "--output", str(tmp_path), "threads=1", *options]
+    assert gates.main([*given, "schedule.warmup=1"]) == 0
+    task = gates.TASKS[name]
+    model = gates.seq2seq.load(tmp_path / f"{name}-gru-clipped", device="cpu")
+    batch = gates.examples(model)
+    norms = gates.norms(model, task, batch)
+    assert len(norms) == {"digits": 28, "write": 64}[name]
+    assert norms[0] > norms[-1], "an untrained network forgets"
+
+
+def test_the_last_token_of_each_window_is_what_counts(gates: ModuleType) -> None:
+    """The network is the table of a bigram: what comes before the last but one has no part in it."""
+    table = torch.randn(5, 5)
+    network = SimpleNamespace(unroll=lambda read: (table[read.values], ()), logits=lambda outputs: outputs)
+    windows = Padded(torch.tensor([[0, 1, 2, 3], [4, 2, 1, 0]]), torch.tensor([4, 3]))
+    expected = -(table[2].log_softmax(0)[3] + table[2].log_softmax(0)[1])
+    given = gates.last_token(SimpleNamespace(network=network), Batch(None, windows, []))
+    assert float(given) == pytest.approx(float(expected))
