@@ -95,8 +95,10 @@ class Decoder(StepDecoder):
     @property
     def feeds_back(self) -> bool:  # type: ignore[override]
         """Whether a step needs more of the one before it, or of its own recurrence, than the outputs of that."""
-        asks = self.attention is not None and (self.attention.feeds_back or bool(self.attention.beside))
-        return self.input_feed or self.attends_first or asks
+        if self.attention is None:
+            return self.input_feed
+        asks_first = self.attends_first and not self.attention.constant
+        return self.input_feed or asks_first or self.attention.feeds_back or bool(self.attention.beside)
 
     def start(self, memory: Memory, keys: Keys) -> DecoderState:
         """The state before the first token, one row for each input."""
@@ -109,13 +111,19 @@ class Decoder(StepDecoder):
         return DecoderState(recurrent, top, feed, self.attention.start(keys, len(top)) if self.attention else ())
 
     def _parallel(self, embedded: Padded, state: DecoderState, keys: Keys) -> Unrolled:
+        if self.attends_first:  # to what is the same at each step
+            context, attention, _ = self._attend(self._query(state.top, state.recurrent), keys, state.attention)
+            hidden, _ = self.recurrent.unroll(embedded, state.recurrent, context)
+            context, attention = (each.unsqueeze(1).expand(-1, hidden.shape[1], -1) for each in (context, attention))
+            return Unrolled(self._read(_joined(hidden, context)), attention)
         hidden, _ = self.recurrent.unroll(embedded, state.recurrent)
         if self.attention is None:
-            return Unrolled(self._read(hidden, None), None)
+            return Unrolled(self._read(hidden), None)
         queries = hidden.reshape(len(keys.mask), -1, hidden.shape[2])  # those of one input side by side
         context, attention, _ = self.attention(queries, keys, state.attention)
         shape = hidden.shape[:2]
-        return Unrolled(self._read(hidden, context.reshape(*shape, -1)), attention.reshape(*shape, -1))
+        told = _joined(hidden, context.reshape(*shape, -1))
+        return Unrolled(self._read(told), attention.reshape(*shape, -1))
 
     def _advance(
         self, projected: Tensor, state: DecoderState, keys: Keys
@@ -130,5 +138,9 @@ class Decoder(StepDecoder):
         top, recurrent = self.recurrent.step(projected, state.recurrent, fed)
         if self.attention is not None and not self.attends_first:
             context, attention, remembered = self._attend(self._query(top, recurrent), keys, remembered)
-        output = self._read(top, context)
-        return output, attention, DecoderState(recurrent, top, output if self.input_feed else (), remembered)
+        told = top if context is None else _joined(top, context)
+        return told, attention, DecoderState(recurrent, top, (), remembered)
+
+
+def _joined(hidden: Tensor, context: Tensor) -> Tensor:
+    return torch.cat([hidden, context.to(hidden.dtype)], dim=-1)

@@ -102,7 +102,9 @@ class StepDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None, State]:
         """``step``, kernel by kernel."""
         projected = self.recurrent.project(self.embedding(tokens.unsqueeze(1), mask), state.recurrent)
-        return self._advance(projected.squeeze(1), state, keys)
+        told, attention, state = self._advance(projected.squeeze(1), state, keys)
+        output = self._read(told)
+        return output, attention, state._replace(feed=output) if self.input_feed else state
 
     def unroll(
         self, tgt_in: Padded, memory: Memory, choose: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -141,9 +143,13 @@ class StepDecoder(nn.Module):
         """Step after step over targets that the stack has projected, ``[N, T, gates·H]``."""
         decoder, steps = looped(self), list[tuple[Tensor, Tensor | None]]()
         for each in projected.unbind(1):
-            output, attention, state = decoder._advance(each, state, keys)
-            steps.append((output, attention))
-        return _stack(steps)
+            told, attention, state = decoder._advance(each, state, keys)
+            if self.input_feed:
+                told = decoder._read(told)
+                state = state._replace(feed=told)
+            steps.append((told, attention))
+        unrolled = _stack(steps)
+        return unrolled if self.input_feed else unrolled._replace(outputs=self._read(unrolled.outputs))
 
     def logits(self, outputs: Tensor) -> Tensor:
         """Readouts ``[…, readout_dim]`` to logits ``[…, V]``."""
@@ -159,7 +165,8 @@ class StepDecoder(nn.Module):
         return _stack(steps)
 
     def _advance(self, projected: Tensor, state: State, keys: Keys) -> tuple[Tensor, Tensor | None, State]:
-        """A step, whose token the stack has projected: the readout, the attention and the new state."""
+        """A step, whose token the stack has projected: what the readout reads ``[N, read_dim]``, the attention and the
+        new state. With ``input_feed`` the state has a ``feed``, into which the readout is put afterwards."""
         raise NotImplementedError
 
     def _parallel(self, embedded: Padded, state: State, keys: Keys) -> Unrolled:
@@ -179,9 +186,8 @@ class StepDecoder(nn.Module):
         context, attention, state = self.attention(query.view(inputs, -1, query.shape[1]), keys, state)
         return context.flatten(0, 1), attention.flatten(0, 1), state
 
-    def _read(self, hidden: Tensor, context: Tensor | None) -> Tensor:
-        joined = hidden if context is None else torch.cat([hidden, context.to(hidden.dtype)], dim=-1)
-        return F.dropout(tanh(self.readout(joined)), self.dropout, self.training)
+    def _read(self, told: Tensor) -> Tensor:
+        return F.dropout(tanh(self.readout(told)), self.dropout, self.training)
 
 
 def _stack(steps: list[tuple[Tensor, Tensor | None]]) -> Unrolled:

@@ -99,4 +99,4 @@ class UpDown(StepDecoder):
         told = torch.cat([context.to(hidden.dtype), hidden], dim=1).unsqueeze(1)
         top, language = self.language.step(self.language.project(told, state.language).squeeze(1), state.language)
         new = UpDownState(recurrent, language, top, state.summary, remembered)
-        return self._read(top, None), attention, new
+        return top, attention, new

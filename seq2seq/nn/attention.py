@@ -40,6 +40,8 @@ class Attention(nn.Module):
 
     feeds_back = False
     """Whether a step needs the attention of the steps before it"""
+    constant = False
+    """Whether it gives the same whatever it is asked"""
     beside: tuple[int, ...] = ()
     """Parts of the top cell's state that a query holds after the hidden state, ``query_dim`` features each"""
 

@@ -21,6 +21,8 @@ class Mean(Attention):
     of Mao et al. 2015, eq. 2.
     """
 
+    constant = True
+
     def prepare(self, memory: Memory) -> Keys:
         """Takes the mean, once for each memory: the keys are it, ``[B, 1, memory_dim]``."""
         shares = _shares(memory.mask).to(memory.values.dtype)

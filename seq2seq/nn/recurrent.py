@@ -129,11 +129,14 @@ class Recurrent(nn.Module):
             output = new[0] if residual is None or not self.residual else new[0] + residual
         return output, RecurrentState(tuple(layers), state.masks)
 
-    def unroll(self, inputs: Padded, state: RecurrentState | None = None) -> tuple[Tensor, tuple[CellState, ...]]:
+    def unroll(
+        self, inputs: Padded, state: RecurrentState | None = None, feedback: Tensor | None = None
+    ) -> tuple[Tensor, tuple[CellState, ...]]:
         """Whole sequences: ``[B, T, input_dim]`` to outputs ``[B, T, output_dim]`` and the last state of each layer.
 
         The last state is that after each sequence's own last step; for two directions, that of the second (which
-        ends on the first step) follows the first's in the features.
+        ends on the first step) follows the first's in the features. ``feedback [B, feedback_dim]`` is one that is the
+        same at every step.
         """
         lengths = inputs.lengths.to(inputs.values.device)
         if state is None:
@@ -148,7 +151,8 @@ class Recurrent(nn.Module):
             elif layer:
                 below = self._between(output)
             hidden_mask = masks.hidden if masks else None
-            directions = [cells[0].unroll(Padded(below, lengths), state.layers[layer], hidden_mask)]
+            fed = feedback if layer == 0 else None
+            directions = [cells[0].unroll(Padded(below, lengths), state.layers[layer], hidden_mask, fed)]
             if len(cells) == 2:
                 backwards = Padded(reverse(below, lengths), lengths)
                 directions.append(cells[1].unroll(backwards, state.layers[layer], hidden_mask))

@@ -16,13 +16,14 @@ from seq2seq.models.encoders import RecurrentEncoder
 from seq2seq.nn.attention import Attention
 from seq2seq.nn.bridge import Last, Projected, Zero
 from seq2seq.nn.embedding import Embedding
+from seq2seq.nn.glimpse import Mean
 from seq2seq.nn.recurrent import Recurrent
 from seq2seq.types import Padded
 from tests.nn.helpers import shaken
 from tests.nn.test_attention import KINDS
 
 V, D = 11, 6
-ATTENTIONS: dict[str, Callable[..., Attention] | None] = {"none": None, **KINDS}
+ATTENTIONS: dict[str, Callable[..., Attention] | None] = {"none": None, "mean": Mean, **KINDS}
 BRIDGES: dict[str, Callable[..., nn.Module]] = {"zero": Zero, "last": Last, "projected": Projected}
 DEPTHS = [(1, False), (2, False), (2, True)]
 """Numbers of layers, and whether they have residual connections"""

@@ -165,6 +165,11 @@ def test_only_what_feeds_back_is_looped(attention: str, monkeypatch: pytest.Monk
     assert built.feeds_back == (attention == "coverage")
     if not built.feeds_back:
         built.unroll(TGT, memory())
+    if attention != "none":
+        first = decoder(attention=attention, input_feed=False, order="bahdanau")
+        assert first.feeds_back == (attention != "mean"), "what is asked first is known from the start"
+        if not first.feeds_back:
+            first.unroll(TGT, memory())
 
 
 @pytest.mark.parametrize("attention", ["none", "general", "coverage"])

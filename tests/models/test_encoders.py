@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 
 from seq2seq.errors import ConfigError
+from seq2seq.models.encoders import RecurrentEncoder
+from seq2seq.nn import pooling
 from seq2seq.nn.cells import CELLS
 from seq2seq.types import select
 from tests.models.networks import DEPTHS, D, encoder, real, row, table, tokens
@@ -26,6 +31,18 @@ def test_padding_changes_nothing(cell: str, bidirectional: bool, depth: tuple[in
         alone = built(row(src, number))
         close(alone.values[0], memory.values[number, : src.lengths[number]])
         close(alone.summary, select(memory.summary, torch.tensor([number])))
+
+
+@pytest.mark.parametrize("kind", [pooling.Last, pooling.Mean, pooling.Max])
+def test_a_pooled_memory_is_one_vector_whatever_the_padding(kind: Callable[..., nn.Module]) -> None:
+    plain, src = encoder(bidirectional=True), tokens(4, 1, 6)
+    built = RecurrentEncoder(
+        embedding=plain.embedding, recurrent=lambda input_dim: plain.recurrent, dropout=0.0, pooling=kind
+    )
+    memory, expected = built(src), kind(memory_dim=D, summary_dim=D)(plain(src)).values
+    assert memory.mask.tolist() == [[True]] * 3 and built.memory_dim == built.summary_dim == D
+    close((memory.values[:, 0], memory.summary), (expected, ((expected,),)))
+    close(built(tokens(4, 1, 6, longest=9)).values, memory.values)
 
 
 def test_dropout_acts_on_the_memory_in_training_only() -> None:

@@ -125,6 +125,12 @@ def test_a_feedback_is_a_second_part_of_the_input(name: str) -> None:
     joined.load_state_dict(weights)
     inputs, feedback = random(N, INPUT), random(N, FEEDBACK, seed=1)
     close(fed.feed(fed.project(inputs), feedback), joined.project(torch.cat([inputs, feedback], 1)))
+    every, lengths = random(N, T, INPUT), torch.full((N,), T)
+    same = torch.cat([every, feedback.unsqueeze(1).expand(-1, T, -1)], 2)
+    for learns in (True, False):
+        with torch.set_grad_enabled(learns):
+            outputs, ends = fed.unroll(Padded(every, lengths), fed.start(N), feedback=feedback)
+            close((outputs, ends), joined.unroll(Padded(same, lengths), joined.start(N)))
 
 
 @pytest.mark.parametrize("name", CELLS)

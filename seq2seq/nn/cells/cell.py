@@ -58,6 +58,11 @@ class Cell(nn.Module):
         assert self.feedback is not None, "this cell was built without a feedback input"
         return projected + self.feedback(feedback)
 
+    def project_all(self, inputs: Tensor, feedback: Tensor | None) -> Tensor:
+        """All steps' inputs ``[B, T, input_dim]``, and a feedback ``[B, feedback_dim]`` that is the same at each."""
+        projected = self.project(inputs)
+        return projected if feedback is None else self.feed(projected, feedback.unsqueeze(1))
+
     def step(self, projected: Tensor, state: CellState, hidden_mask: Tensor | None = None) -> CellState:
         """One step: the projected input ``[N, gates·H]`` and the state to the new state.
 
@@ -65,15 +70,18 @@ class Cell(nn.Module):
         """
         raise NotImplementedError
 
-    def unroll(self, inputs: Padded, state: CellState, hidden_mask: Tensor | None = None) -> tuple[Tensor, CellState]:
+    def unroll(
+        self, inputs: Padded, state: CellState, hidden_mask: Tensor | None = None, feedback: Tensor | None = None
+    ) -> tuple[Tensor, CellState]:
         """All steps: inputs ``[B, T, input_dim]`` to hidden states ``[B, T, H]``, and the state after each sequence's
-        own last step."""
+        own last step. ``feedback [B, feedback_dim]`` is one that is the same at every step."""
         kernel = vars(type(self)).get("kernel")  # a subclass with a step of its own does not inherit it
-        if kernel is not None and hidden_mask is None and fused.fits(self, inputs.values, state):
+        plain = hidden_mask is None and feedback is None
+        if kernel is not None and plain and fused.fits(self, inputs.values, state):
             outputs, *others = kernel(self, inputs, state)
             return outputs, (last(outputs, inputs.lengths), *others)
         cell, states = looped(self), []
-        for projected in self.project(inputs.values).unbind(1):
+        for projected in self.project_all(inputs.values, feedback).unbind(1):
             state = cell.step(projected, state, hidden_mask)
             states.append(state)
         parts = [torch.stack(part, dim=1) for part in zip(*states)]

@@ -49,8 +49,10 @@ class MinGRU(Cell):
         keep, added = self._terms(projected)
         return (torch.addcmul(added, keep, state[0]),)
 
-    def unroll(self, inputs: Padded, state: CellState, hidden_mask: Tensor | None = None) -> tuple[Tensor, CellState]:
-        outputs = scan(*self._terms(self.project(inputs.values)), state[0])
+    def unroll(
+        self, inputs: Padded, state: CellState, hidden_mask: Tensor | None = None, feedback: Tensor | None = None
+    ) -> tuple[Tensor, CellState]:
+        outputs = scan(*self._terms(self.project_all(inputs.values, feedback)), state[0])
         return outputs, (last(outputs, inputs.lengths),)
 
     def _terms(self, projected: Tensor) -> tuple[Tensor, Tensor]:
