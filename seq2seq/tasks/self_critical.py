@@ -18,6 +18,7 @@ from seq2seq.errors import ConfigError, nearest
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.shortlist import Shortlist
 from seq2seq.nn.objective import CrossEntropy
+from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import Greedy
 from seq2seq.search.limits import Limits
 from seq2seq.search.sample import Sample
@@ -26,7 +27,7 @@ from seq2seq.tasks.metrics import Metric
 from seq2seq.tasks.rewards import Reward
 from seq2seq.types import Batch, Loss, Memory, Padded
 
-BASELINES = ("greedy", "mean")
+BASELINES, DRAWS = ("greedy", "mean"), ("sample", "beam")
 
 
 class _Outputs(NamedTuple):
@@ -46,6 +47,9 @@ class SelfCritical(Generation):
     of Self-Critical Sequence Training", eq. 4). Neither changes the expectation, since b does not depend on y. With
     sentence BLEU as the reward, this is training for minimum risk.
 
+    With ``draw=beam`` the outputs are those of a beam (as Cornia et al. 2020 do in "Meshed-Memory Transformer"). That is
+    no unbiased estimate, but of what will be chosen among: samples may be far from what a search finds.
+
     The decoder draws and is trained without dropout, as otherwise it would not be the same model that does both. A
     sample of the greatest length is cut there: it is not finished, and its eos was no choice and has no gradient.
 
@@ -55,6 +59,7 @@ class SelfCritical(Generation):
         fields, objective, teacher_forcing, feed, search, metrics, shortlist: See ``Generation``.
         reward: What an output is worth.
         baseline: ``greedy`` or ``mean``.
+        draw: ``sample``, from the model's distribution, or ``beam``, all that ``search`` finds with as large a beam.
         samples: Outputs drawn for each input; ``mean`` needs two or more.
         limits: How long samples may be; that they must not be too short does not hold for them.
     """
@@ -70,6 +75,7 @@ class SelfCritical(Generation):
         metrics: Sequence[str | Metric],
         reward: Reward,
         baseline: str,
+        draw: str,
         samples: int,
         limits: Limits,
         shortlist: Shortlist | None = None,
@@ -91,7 +97,13 @@ class SelfCritical(Generation):
             )
         self.reward, self.baseline = reward, baseline
         self.limits = replace(limits, min_ratio=0.0)
-        self.sample = Sample(limits=self.limits, samples=samples, temperature=1.0, top_k=None, top_p=None)
+        if draw not in DRAWS:
+            raise ConfigError(f"draw={draw!r}: {nearest(draw, DRAWS)}")
+        self.sample: Search = Sample(limits=self.limits, samples=samples, temperature=1.0, top_k=None, top_p=None)
+        if draw == "beam":
+            if not isinstance(search, BeamSearch):
+                raise ConfigError("draw=beam takes what a beam search finds: search=beam, or draw=sample")
+            self.sample = replace(search, limits=self.limits, beam_size=samples, n_best=samples)
         self.greedy = Greedy(limits=self.limits)
         self._data: Dataset | None = None
 
@@ -137,6 +149,8 @@ class SelfCritical(Generation):
         torch.clear_autocast_cache()
         maxima = self.limits.maxima(src.lengths.cpu().numpy()).tolist()
         tokens = [hypothesis.tokens for hypotheses in found for hypothesis in hypotheses]
+        if len({*map(len, found)}) > 1:
+            raise ConfigError("a beam of this size finds fewer outputs for some inputs: choose fewer samples")
         ended = [len(h.tokens) < most for hypotheses, most in zip(found, maxima) for h in hypotheses]
         return _Outputs(tokens, ended)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from seq2seq.errors import ConfigError
 from seq2seq.metrics.cider import DocumentFrequencies
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.objective import CrossEntropy
+from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import Greedy
 from seq2seq.search.limits import Limits
+from seq2seq.search.scoring import GNMT
 from seq2seq.tasks.generation import Generation
 from seq2seq.tasks.rewards import FREQUENCIES, BleuReward, CiderReward
 from seq2seq.tasks.self_critical import SelfCritical
@@ -77,6 +80,7 @@ def self_critical(**options: Any) -> SelfCritical:
         "metrics": ["bleu"],
         "reward": Table(),
         "baseline": "mean",
+        "draw": "sample",
         "samples": 2,
         "limits": LIMITS,
     }
@@ -194,6 +198,29 @@ def test_the_greedy_baseline_is_the_reward_of_the_greedy_output(tmp_path: Path) 
     assert figures["baseline"] == pytest.approx(4 * (reward("a", TARGETS[0], True) + reward("bb", TARGETS[1], True)))
 
 
+def test_a_beam_draws_what_the_search_finds_with_as_large_a_beam(tmp_path: Path) -> None:
+    search = BeamSearch(limits=LIMITS, beam_size=2, length_penalty=GNMT(alpha=1.0))
+    task, model, given = ready(tmp_path, draw="beam", search=search, samples=4)
+    loss = task.loss(model, given)
+    model.decoder.eval()
+    with torch.inference_mode():
+        wide = replace(search, beam_size=4, n_best=4)
+        memory = model.encode(given.src)
+        begun = model.begin(memory)
+        found = wide(*begun, bos_id=FIELD.bos_id, eos_id=FIELD.eos_id, src_lengths=given.src.lengths)
+    assert len({tuple(hypothesis.tokens) for hypothesis in found[0]}) == 4
+    twin, _, _ = ready(tmp_path, samples=4)
+    twin.sample = lambda *given, **options: found
+    close(loss.total, twin.loss(model.train(), given).total)
+
+
+def test_a_beam_that_finds_less_than_was_asked_for_is_refused(tmp_path: Path) -> None:
+    task, model, given = ready(tmp_path, samples=2)
+    task.sample = scripted([["a", "b"], ["a"]])
+    with pytest.raises(ConfigError, match="fewer outputs for some inputs: choose fewer samples"):
+        task.loss(model, given)
+
+
 def test_all_references_of_an_example_are_known(tmp_path: Path) -> None:
     table = Table()
     ready(tmp_path, reward=table)
@@ -272,7 +299,13 @@ def test_bleu_counts_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"baseline": "median"}, "baseline='median'"), ({"samples": 1}, "samples=1"), ({"samples": 0}, "samples=0")],
+    [
+        ({"baseline": "median"}, "baseline='median'"),
+        ({"samples": 1}, "samples=1"),
+        ({"samples": 0}, "samples=0"),
+        ({"draw": "beams"}, "draw='beams': did you mean 'beam'"),
+        ({"draw": "beam"}, "draw=beam takes what a beam search finds: search=beam"),
+    ],
 )
 def test_impossible_settings_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
