@@ -47,8 +47,8 @@ class SelfCritical(Generation):
     of Self-Critical Sequence Training", eq. 4). Neither changes the expectation, since b does not depend on y. With
     sentence BLEU as the reward, this is training for minimum risk.
 
-    With ``draw=beam`` the outputs are those of a beam (as Cornia et al. 2020 do in "Meshed-Memory Transformer"). That is
-    no unbiased estimate, but of what will be chosen among: samples may be far from what a search finds.
+    With ``draw=beam`` the outputs are those of a beam (as Cornia et al. 2020 do in "Meshed-Memory Transformer"). The
+    estimate is biased then, but of what will be chosen among: samples may be far from what a search finds.
 
     The decoder draws and is trained without dropout, as otherwise it would not be the same model that does both. A
     sample of the greatest length is cut there: it is not finished, and its eos was no choice and has no gradient.
