@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 def main(config: Any) -> None:
     """Decodes a part of the data, or files, and prints figures; see ``conf/use/evaluate.yaml``."""
     from seq2seq import results
-    from seq2seq.errors import DataError
+    from seq2seq.data.fields import TextField
+    from seq2seq.errors import ConfigError, DataError
     from seq2seq.tasks.metrics import kindred, metrics_of
 
     metrics = metrics_of(config.metrics or [])
     model = results.open_model(config)
+    if config.baseline is not None and not isinstance(model.fields.tgt, TextField):
+        raise ConfigError(
+            "baseline= resamples scores of texts, and this model writes none: leave it out, and evaluate both models"
+        )
     reader = chosen(config, model)
     task = model.task(**{name: config[name] for name in SEARCH})
     metrics = metrics or kindred(task.metrics)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from seq2seq import evaluate, results
+from seq2seq.data.labels import LabelField
+from seq2seq.errors import ConfigError
 from tests.commands import TINY, command, mistake
 from tests.conftest import Trained
 
@@ -53,6 +57,13 @@ def test_files_of_different_line_counts(tmp_path: Path, trained: Trained) -> Non
     arguments = ["src=a.src", "tgt=a.src", "baseline=a.tgt"]
     told = mistake("evaluate", f"model={trained.run}", *arguments, cwd=tmp_path)
     assert "a.tgt has 2 lines, but there are 3 references" in told
+
+
+def test_what_is_no_text_is_not_compared_with_a_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SimpleNamespace(fields=SimpleNamespace(tgt=LabelField(unknown="stop", labels=["good", "bad"])))
+    monkeypatch.setattr(results, "open_model", lambda config: model)
+    with pytest.raises(ConfigError, match="this model writes none: leave it out"):
+        evaluate.main(SimpleNamespace(metrics=None, baseline="other.txt"))
 
 
 def test_text_that_is_not_utf8(tmp_path: Path, trained: Trained) -> None:

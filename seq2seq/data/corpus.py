@@ -28,6 +28,8 @@ from seq2seq.types import Batch, Example
 class Corpus:
     """Examples of one source of data, encoded. ``Corpus.open`` makes one."""
 
+    carries = False
+
     def __init__(self, *, folder: Path, fields: Fields, facts: dict[str, Any], kept: Mapped | None = None) -> None:
         self.fields = fields
         self._folder, self._facts, self._kept = folder, facts, kept

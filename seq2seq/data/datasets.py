@@ -17,11 +17,14 @@ from seq2seq.data.recast import Following, Joined, Several
 from seq2seq.data.windows import Windows
 from seq2seq.types import Batch, Example
 
-__all__ = ["Corpus", "Dataset", "Filters", "Mixture", "carries", "open_dataset"]
+__all__ = ["Corpus", "Dataset", "Filters", "Mixture", "open_dataset"]
 
 
 class Dataset(Lengths, Protocol):
     """Examples by their index, from 0 on. ``Corpus``, ``Mixture`` and ``Windows`` are datasets."""
+
+    carries: bool
+    """Whether examples go on from others, so that a model carries its state from batch to batch: ``Batch.follows``"""
 
     def example(self, index: int) -> Example:
         """One example as it was read."""
@@ -34,11 +37,6 @@ class Dataset(Lengths, Protocol):
     def batch(self, indices: Sequence[int] | Indices, seed: int | None = None) -> Batch:
         """Some examples, collated by their fields; with a seed, what is stochastic about them is drawn by it."""
         ...
-
-
-def carries(data: Dataset) -> bool:
-    """Whether examples go on from others, so that a model carries its state from batch to batch: ``Batch.follows``."""
-    return bool(getattr(data, "carries", False))
 
 
 def open_dataset(

@@ -24,6 +24,8 @@ class Mixture:
         weights: a positive number for each.
     """
 
+    carries = False
+
     def __init__(self, *, corpora: Sequence[Corpus], weights: Sequence[float]) -> None:
         if len(corpora) != len(weights) or not corpora:
             raise ConfigError(

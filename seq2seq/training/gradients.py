@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from seq2seq.data.datasets import Dataset, carries
+from seq2seq.data.datasets import Dataset
 from seq2seq.errors import ConfigError, UserError, nearest
 from seq2seq.training.ahead import Ahead
 from seq2seq.training.carry import Carry, States
@@ -164,7 +164,7 @@ class Gradients:
 
     def _shares(self, group: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What this process has of each batch, where it has any."""
-        same = carries(self.data)  # who has a row has the next one too, which goes on from it
+        same = self.data.carries  # who has a row has the next one too, which goes on from it
         shares = [self.processes.deal(batch, 0 if same else number) for number, batch in enumerate(group)]
         return [share for share in shares if len(share)]
 

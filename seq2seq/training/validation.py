@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seq2seq.data.batching import Batches
-from seq2seq.data.datasets import Dataset, carries
+from seq2seq.data.datasets import Dataset
 from seq2seq.training.carry import Carry
 from seq2seq.training.distributed import ALONE, Processes
 from seq2seq.training.gradients import Sums, Task
@@ -51,7 +51,7 @@ def validate(
     """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    carry, among = Carry(), ALONE if carries(data) else processes
+    carry, among = Carry(), ALONE if data.carries else processes
 
     def seen(indices: np.ndarray) -> tuple[Loss, list[Any]]:
         batch = carry.onto(data.batch(indices)).to(device)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from seq2seq.data import encoding
-from seq2seq.data.datasets import Dataset, carries, open_dataset
+from seq2seq.data.datasets import Dataset, open_dataset
 from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.learn import LearnCharacters
 from seq2seq.data.recast import Joined
@@ -46,7 +46,7 @@ def windows(folder: Path, window: int, prompt: int = 3, texts: list[str] | None 
 @pytest.mark.parametrize("window", [1, 4, 9, len(STREAM) - 1, len(STREAM)])
 def test_every_token_is_predicted_once_from_the_one_before(window: int, tmp_path: Path) -> None:
     data = windows(tmp_path, window)
-    assert carries(data) and data.draws == len(data) == -(-len(STREAM) // window)
+    assert data.carries and data.draws == len(data) == -(-len(STREAM) // window)
     batch = data.batch(range(len(data)))
     rows = [row[:length].tolist() for row, length in zip(batch.tgt.values, batch.tgt.lengths)]
     assert [token for row in rows for token in row[1:]] == STREAM

@@ -190,6 +190,8 @@ def translation(*, dropout: float = 0.0, scheduled: bool = False) -> tuple[Encod
 class Lines:
     """Examples that are numbers: the source is x, the target y = 3x."""
 
+    carries = False
+
     def __init__(self, size: int = 20) -> None:
         self.values = np.linspace(-1, 1, size, dtype=np.float32)
         self.seeds: list[int | None] = []
