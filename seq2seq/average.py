@@ -1,4 +1,4 @@
-"""Averages checkpoints: ``python -m seq2seq.average model=runs/translate/latest best=5 output=averaged``."""
+"""Averages models: ``python -m seq2seq.average model=runs/translate/latest best=5 output=averaged``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from seq2seq.config import run
 
 
 def main(config: Any) -> None:
-    """Writes a bundle whose weights are the mean of several checkpoints'; see ``conf/use/average.yaml``."""
+    """Writes a bundle whose weights are the mean of several models'; see ``conf/use/average.yaml``."""
     from pathlib import Path
 
     from seq2seq import bundle, runs
     from seq2seq.errors import ConfigError
 
-    if (config.last is None) == (config.best is None):
-        raise ConfigError("give one of last=N and best=N: how many checkpoints to average, and which")
+    if [config.last, config.best, config.others].count(None) != 2:
+        raise ConfigError(
+            "give one of last=N and best=N, how many checkpoints to average, and which, or others=[MODEL,…]"
+        )
+    if config.others is not None:
+        models = [config.model, *config.others]
+        bundle.average([bundle.find(model) for model in models], Path(config.output), trust=config.trust)
+        print(f"the mean of {', '.join(models)} is in {config.output}")
+        return
     checkpoints = runs.checkpoints_of(Path(config.model))
     chosen = checkpoints.all()[-config.last :] if config.last is not None else checkpoints.best(config.best)
     wanted = config.last or config.best

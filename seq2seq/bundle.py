@@ -198,6 +198,12 @@ def average(folders: Sequence[Path], target: Path, *, trust: Sequence[str] = ())
         raise BundleError(f"{target} exists already: choose another folder")
     models = [load(folder, trust=trust) for folder in folders]
     network = models[0].network
+    makes = [{name: weight.shape for name, weight in model.network.named_parameters()} for model in models]
+    prints = [[field.fingerprint() for field in model.fields] for model in models]
+    for folder, make, known in zip(folders, makes, prints):
+        if make != makes[0] or known != prints[0]:
+            what = "network" if make != makes[0] else "vocabulary"
+            raise BundleError(f"{folder} has another {what} than {folders[0]}: only models of one make have a mean")
     others = [dict(model.network.named_parameters()) for model in models]
     with torch.no_grad():
         for name, weight in network.named_parameters():

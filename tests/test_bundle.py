@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -174,13 +175,18 @@ def test_code_is_loaded_from_a_module_that_is_trusted(copy: Path, monkeypatch: p
     assert seq2seq.load(copy, trust=["my_bridges"])
 
 
-def test_averaging_refuses_what_it_cannot_do(copy: Path, trained: Trained) -> None:
+def test_averaging_refuses_what_it_cannot_do(copy: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BundleError, match="exists already"):
         bundle.average([copy], copy)
     other = Path(shutil.copytree(copy, copy.parent / "other"))
     whole(other)
     changed(other / "config.yaml", "model", "tying", to="decoder")
     with pytest.raises(BundleError):
+        bundle.average([copy, other], copy.parent / "mean")
+    first, fields = seq2seq.load(copy), [SimpleNamespace(fingerprint=lambda: "another")]
+    loaded = [first, SimpleNamespace(fields=fields, network=first.network)]
+    monkeypatch.setattr(bundle, "load", lambda *given, **options: loaded.pop(0))
+    with pytest.raises(BundleError, match=r"other has another vocabulary than .*: only models of one make have a mean"):
         bundle.average([copy, other], copy.parent / "mean")
     assert not (copy.parent / "mean").exists()
 

@@ -17,7 +17,7 @@ import sacrebleu
 
 import seq2seq
 from seq2seq.config import CONF
-from tests.commands import PACKAGE, command
+from tests.commands import PACKAGE, command, mistake
 from tests.conftest import Trained
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
@@ -140,6 +140,19 @@ def test_averages_the_last_and_the_best(trained: Trained, tmp_path: Path) -> Non
         for name, weight in mean.items():
             assert weight.allclose(sum(part[name] for part in parts) / len(parts), atol=1e-6)
         assert len(seq2seq.load(target)(["Er kommt."])) == 1
+
+
+def test_averages_several_models_of_one_make(trained: Trained, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    first, second = (trained.run / "checkpoints" / name for name in ("0000040", "0000060"))
+    result = command("average", f"model={first}", f"others=[{second}]", f"output={tmp_path / 'mean'}", cwd=tmp_path)
+    assert result.code == 0, result.err
+    mean, *parts = (load_file(each / "weights.safetensors") for each in (tmp_path / "mean", first, second))
+    for name, weight in mean.items():
+        assert weight.allclose((parts[0][name] + parts[1][name]) / 2, atol=1e-6)
+    both = ["last=2", f"others=[{second}]"]
+    assert "give one of last=N" in mistake("average", f"model={first}", *both, "output=x", cwd=tmp_path)
 
 
 def test_evaluates_files_changed_data_and_against_a_baseline(trained: Trained, tmp_path: Path) -> None:

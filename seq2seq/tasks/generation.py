@@ -88,7 +88,7 @@ class Generation:
         Args:
             model: In evaluation mode.
             batch: Its targets are not looked at.
-            attention: Also gives the attention over the input.
+            attention: Also gives the attention over the input, where it says anything: not one that is always the same.
         """
         src: Padded = batch.src
         memory = model.encode(src)
@@ -144,6 +144,8 @@ class Generation:
         self, model: EncoderDecoder, memory: Memory, found: list[list[Hypothesis]]
     ) -> list[list[Tensor | None]]:
         """The attention of every hypothesis, by forced decoding: the search itself need not carry it."""
+        if model.decoder.attention is None or model.decoder.attention.constant:
+            return _no_maps(found)
         rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
         tgt = self.tgt.collate([torch.tensor(h.tokens) for hypotheses in found for h in hypotheses])
         chosen = torch.tensor(rows, device=memory.values.device)
