@@ -89,9 +89,8 @@ def decoded(model: Model, vectors: Tensor) -> list[str]:
         DataError: It would need more of the input than a vector.
     """
     network, count = model.network, len(vectors)
-    stack = network.encoder.recurrent
-    if network.decoder.attention is not None or stack.num_layers * stack.parts > 1:
-        raise DataError(f"{model.folder}: it writes from more than one vector (it attends, or has an LSTM or layers)")
+    if getattr(network.encoder, "pooling", None) is None:
+        raise DataError(f"{model.folder}: it writes from more than one vector, as its encoder has no pooling")
     task, field = model.task(), model.fields.tgt
     mask = torch.ones(count, 1, dtype=torch.bool)
     with torch.inference_mode():
