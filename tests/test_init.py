@@ -100,7 +100,13 @@ def test_captions_on_cider(tmp_path: Path) -> None:
     lengths = ("trainer.max_updates=100", "trainer.validate_every=100", "schedule=constant", "optimizer.lr=0.003")
     result = command("train", "recipe=caption", *data, *small, *lengths, "run=first", cwd=tmp_path)
     assert result.code == 0, result.err
-    lengths = ("trainer.max_updates=100", "trainer.validate_every=100", "optimizer.lr=0.001", "init=first")
+    lengths = (
+        "trainer.max_updates=100",
+        "trainer.validate_every=100",
+        "optimizer.lr=0.001",
+        "init=first",
+        "schedule=constant",
+    )
     result = command(
         "train", "recipe=caption_scst", *data, *lengths, "trainer.average=null", "run=second", cwd=tmp_path
     )
