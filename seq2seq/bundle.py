@@ -197,17 +197,19 @@ def average(folders: Sequence[Path], target: Path, *, trust: Sequence[str] = ())
     if target.exists():
         raise BundleError(f"{target} exists already: choose another folder")
     models = [load(folder, trust=trust) for folder in folders]
+    weights = [dict(model.network.named_parameters()) for model in models]
+    makes: dict[str, list[Any]] = {
+        "network": [{name: weight.shape for name, weight in each.items()} for each in weights],
+        "vocabulary": [[field.fingerprint() for field in model.fields] for model in models],
+    }
+    for what, each in makes.items():
+        for folder, make in zip(folders, each):
+            if make != each[0]:
+                raise BundleError(f"{folder} has another {what} than {folders[0]}: only models of one make have a mean")
     network = models[0].network
-    makes = [{name: weight.shape for name, weight in model.network.named_parameters()} for model in models]
-    prints = [[field.fingerprint() for field in model.fields] for model in models]
-    for folder, make, known in zip(folders, makes, prints):
-        if make != makes[0] or known != prints[0]:
-            what = "network" if make != makes[0] else "vocabulary"
-            raise BundleError(f"{folder} has another {what} than {folders[0]}: only models of one make have a mean")
-    others = [dict(model.network.named_parameters()) for model in models]
     with torch.no_grad():
         for name, weight in network.named_parameters():
-            weight.copy_(torch.stack([other[name].double() for other in others]).mean(0))
+            weight.copy_(torch.stack([each[name].double() for each in weights]).mean(0))
     aside = target.with_name(f".{target.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(folders[0], aside, ignore=shutil.ignore_patterns(WEIGHTS, "training.pt", "metrics.json"))

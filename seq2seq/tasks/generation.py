@@ -13,7 +13,7 @@ from seq2seq.errors import ConfigError
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.shortlist import Shortlist
 from seq2seq.nn.objective import CrossEntropy, DoublyStochastic
-from seq2seq.tasks.metrics import Metric, metrics_of
+from seq2seq.tasks.metrics import Metric, metrics_of, scored
 from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Batch, Example, Hypothesis, Loss, Memory, Padded, State, Step, select
 
@@ -121,8 +121,7 @@ class Generation:
 
     def score(self, predictions: list[list[Prediction]], examples: list[Example]) -> dict[str, float]:
         """The metrics of the best prediction for each example."""
-        texts = [best[0].text for best in predictions]
-        return {metric.name: metric(texts, examples).value for metric in self.metrics}
+        return scored(self.metrics, predictions, examples)
 
     def _shifted(self, tgt: Padded) -> Padded:
         """The decoder's inputs: bos, then all but the last token."""
@@ -144,15 +143,15 @@ class Generation:
         self, model: EncoderDecoder, memory: Memory, found: list[list[Hypothesis]]
     ) -> list[list[Tensor | None]]:
         """The attention of every hypothesis, by forced decoding: the search itself need not carry it."""
-        if model.decoder.attention is None or model.decoder.attention.constant:
+        looks = model.decoder.attention
+        if looks is None or looks.constant:
             return _no_maps(found)
         rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
         tgt = self.tgt.collate([torch.tensor(h.tokens) for hypotheses in found for h in hypotheses])
         chosen = torch.tensor(rows, device=memory.values.device)
         tgt = Padded(tgt.values.to(chosen.device), tgt.lengths)
         weights = model.decoder.unroll(self._shifted(tgt), select(memory, chosen)).attention
-        if weights is None:
-            return _no_maps(found)
+        assert weights is not None, "a decoder that attends says where"
         positions = memory.mask.sum(1).tolist()
         maps = iter(weights[i, : tgt.lengths[i], : positions[row]].float().cpu() for i, row in enumerate(rows))
         return [[next(maps) for _ in hypotheses] for hypotheses in found]

@@ -12,7 +12,7 @@ from seq2seq.data.labels import TagsField
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.predictors import Predictor
 from seq2seq.nn.independent import Labelled
-from seq2seq.tasks.metrics import Metric, metrics_of
+from seq2seq.tasks.metrics import Metric, metrics_of, scored
 from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Batch, Example, Loss, Padded
 
@@ -79,8 +79,7 @@ class Labelling:
 
     def score(self, predictions: list[list[Prediction]], examples: list[Example]) -> dict[str, float]:
         """The metrics of the best prediction for each example."""
-        texts = [best[0].text for best in predictions]
-        return {metric.name: metric(texts, examples).value for metric in self.metrics}
+        return scored(self.metrics, predictions, examples)
 
     def _positions(self, src: Padded) -> Tensor:
         """Positions that can have a label: a text ends with eos, which says nothing."""

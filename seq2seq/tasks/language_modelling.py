@@ -13,7 +13,7 @@ from seq2seq.errors import ConfigError, DataError
 from seq2seq.models.language_model import LanguageModel, WritingState
 from seq2seq.nn.objective import CrossEntropy
 from seq2seq.tasks.generation import Search
-from seq2seq.tasks.metrics import Metric, metrics_of
+from seq2seq.tasks.metrics import Metric, metrics_of, scored
 from seq2seq.tasks.predictions import Continuation, Prediction
 from seq2seq.types import Batch, Example, Hypothesis, Loss, Padded, map_state, select
 
@@ -95,8 +95,7 @@ class LanguageModelling:
 
     def score(self, predictions: list[list[Prediction]], examples: list[Example]) -> dict[str, float]:
         """The metrics of the best prediction for each example."""
-        texts = [best[0].text for best in predictions]
-        return {metric.name: metric(texts, examples).value for metric in self.metrics}
+        return scored(self.metrics, predictions, examples)
 
     def _forced(self, model: LanguageModel, state: WritingState, texts: Padded) -> Tensor:
         """The log-probability ``[N, T]`` of each token of texts that go on from a state; 0 at padding."""

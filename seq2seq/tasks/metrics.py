@@ -9,6 +9,7 @@ from seq2seq.data.builtin.scenes import Scene, truth
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.metrics import captions, code, labels, pronunciation, text
 from seq2seq.metrics.text import Score
+from seq2seq.tasks.predictions import Prediction
 from seq2seq.types import Example
 
 METRICS = {**text.METRICS, **captions.METRICS, **labels.METRICS, **pronunciation.METRICS}
@@ -68,6 +69,14 @@ class Parsable:
 def metrics_of(names: Iterable[str | Metric]) -> list[Metric]:
     """Metrics, of which some may be given by name."""
     return [Named(name=each) if isinstance(each, str) else each for each in names]
+
+
+def scored(
+    metrics: Iterable[Metric], predictions: Sequence[Sequence[Prediction]], examples: Sequence[Example]
+) -> dict[str, float]:
+    """The metrics, by their names, of the best prediction for each example."""
+    texts = [best[0].text for best in predictions]
+    return {metric.name: metric(texts, examples).value for metric in metrics}
 
 
 def kindred(metrics: Iterable[Metric]) -> list[Metric]:

@@ -99,11 +99,13 @@ class SelfCritical(Generation):
         self.limits = replace(limits, min_ratio=0.0)
         if draw not in DRAWS:
             raise ConfigError(f"draw={draw!r}: {nearest(draw, DRAWS)}")
-        self.sample: Search = Sample(limits=self.limits, samples=samples, temperature=1.0, top_k=None, top_p=None)
-        if draw == "beam":
-            if not isinstance(search, BeamSearch):
-                raise ConfigError("draw=beam takes what a beam search finds: search=beam, or draw=sample")
+        self.sample: Search
+        if draw == "sample":
+            self.sample = Sample(limits=self.limits, samples=samples, temperature=1.0, top_k=None, top_p=None)
+        elif isinstance(search, BeamSearch):
             self.sample = replace(search, limits=self.limits, beam_size=samples, n_best=samples)
+        else:
+            raise ConfigError("draw=beam takes what a beam search finds: search=beam, or draw=sample")
         self.greedy = Greedy(limits=self.limits)
         self._data: Dataset | None = None
 
