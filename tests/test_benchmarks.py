@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from multiprocessing import Pipe
+
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import curves, plain, speed
+from benchmarks import curves, plain, scaling, speed
 from seq2seq.nn.objective import CrossEntropy
+from seq2seq.training.distributed import ALONE
 from seq2seq.types import Padded
 from tests.models.networks import tokens
 from tests.nn.helpers import close, gradients
@@ -39,3 +42,18 @@ def test_a_slope_is_an_exponent() -> None:
     sizes = [1, 2, 8]
     assert curves.slopes(sizes, [3 * size**2 for size in sizes]) == pytest.approx([2, 2])
     assert curves.slopes(sizes, [5, 5, 5]) == pytest.approx([0, 0])
+
+
+@pytest.mark.parametrize("kind", [scaling.Kind(1, exchange=True), scaling.Kind(2, exchange=False)])
+def test_scaling_trains_by_the_parts_that_train_runs(kind: scaling.Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = speed.network
+    monkeypatch.setattr(speed, "VOCAB", VOCAB)
+    monkeypatch.setattr(speed, "TOKENS", 256)
+    monkeypatch.setattr(speed, "network", lambda: network(vocab=VOCAB, hidden=HIDDEN))
+    ours, theirs = Pipe()
+    for updates in (2, None):
+        ours.send(updates)
+    scaling._serve(ALONE, kind, 0, "fp32", theirs)
+    assert ours.recv() == 0
+    turn = ours.recv()
+    assert turn.tokens > 0 and turn.work > 0

@@ -93,6 +93,10 @@ class Processes:
 
         return wait
 
+    def meet(self) -> None:
+        """Waits until all have come here. For moments; see ``in_turn`` for what may take long."""
+        self.add(torch.zeros(1))()  # on the CPU, whatever else they have
+
     def in_turn(self, work: Callable[[], T]) -> T:
         """The result of what all do: first one, then one of every other machine, then the rest.
 
@@ -103,10 +107,10 @@ class Processes:
         for turn in range(3 if self.size > 1 else 1):
             if turn == mine:
                 results.append(work())
-            self._meet()
+            self._await()
         return results[0]
 
-    def _meet(self) -> None:
+    def _await(self) -> None:
         self._turns += 1
         if self._store is None:
             return

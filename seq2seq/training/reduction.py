@@ -6,23 +6,28 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from seq2seq.training.distributed import Processes
+from seq2seq.training.shared import Shared, shared
 
 BUCKET = 1 << 23
 """Bytes that are sent at once: few enough for the first to leave early, enough for each to be worth it"""
 
 
 class _Bucket:
-    """Some parameters of one type, whose gradients travel as one tensor."""
+    """Some parameters of one type, whose gradients travel as one tensor.
 
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
+    Args:
+        parameters: Which they are.
+        flat: The tensor; None for one of its own.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], flat: Tensor | None = None) -> None:
         self.parameters = parameters
         sizes = [parameter.numel() for parameter in parameters]
-        self.flat = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
+        self.flat = parameters[0].new_zeros(sum(sizes)) if flat is None else flat
         self.parts = [part.view_as(like) for part, like in zip(self.flat.split(sizes), parameters)]
         self.waiting = len(parameters)
 
@@ -41,7 +46,8 @@ class Reduction:
 
     The parameters are put into buckets in the reverse of their order, which is about that in which a backward pass
     comes to them. A bucket leaves when its last gradient is there and those before it have left: all processes send
-    them in the same order, whatever the order of their gradients.
+    them in the same order, whatever the order of their gradients. Processes on the CPUs of one machine send nothing:
+    their buckets lie in memory that all see, and are added up at the end, in less time than sending them takes.
 
     Args:
         parameters: Whose gradients; the same in all processes.
@@ -52,6 +58,8 @@ class Reduction:
         self.processes = processes
         self._parameters = list(parameters)[::-1] if processes.size > 1 else []
         self._hooks: list[RemovableHandle] = []
+        self._left = 0
+        """How many buckets are on their way"""
         self._waits: list[Callable[[], None]] = []
         self._had: set[Tensor] = set()
         self._overlaps = False
@@ -75,7 +83,9 @@ class Reduction:
         self._send(len(self._buckets))
         for wait in self._waits:
             wait()
-        self._waits = []
+        if self._shared is not None:
+            self._shared.add()
+        self._left, self._waits = 0, []
         for bucket in self._buckets:
             bucket.waiting = len(bucket.parameters)
         had, self._had = self._had, set()
@@ -99,7 +109,14 @@ class Reduction:
     def _choose(self, learning: list[bool]) -> None:
         """Makes buckets of the parameters that learn."""
         self._learning = learning
-        self._buckets = list(_buckets([p for p, learns in zip(self._parameters, learning) if learns]))
+        learners = [parameter for parameter, learns in zip(self._parameters, learning) if learns]
+        self._shared = _shared(learners, self.processes)
+        groups = list(_groups(learners))
+        if self._shared is None:
+            self._buckets = [_Bucket(group) for group in groups]
+        else:
+            rows = self._shared.own.split([sum(parameter.numel() for parameter in group) for group in groups])
+            self._buckets = [_Bucket(group, row) for group, row in zip(groups, rows)]
         for hook in self._hooks:
             hook.remove()
         self._hooks = [
@@ -112,27 +129,39 @@ class Reduction:
     def _arrived(self, bucket: _Bucket, parameter: Tensor) -> None:
         if self._overlaps:
             bucket.waiting -= 1
-            ahead = self._buckets[len(self._waits) :]
+            ahead = self._buckets[self._left :]
             ready = next((number for number, other in enumerate(ahead) if other.waiting), len(ahead))
-            self._send(len(self._waits) + ready)
+            self._send(self._left + ready)
 
     def _send(self, end: int) -> None:
         """Sends the buckets up to the one numbered ``end``."""
-        for bucket in self._buckets[len(self._waits) : end]:
+        for bucket in self._buckets[self._left : end]:
             self._had.update(parameter for parameter in bucket.parameters if parameter.grad is not None)
             bucket.fill()
-            self._waits.append(self.processes.add(bucket.flat))
+            if self._shared is None:
+                self._waits.append(self.processes.add(bucket.flat))
+        self._left = end
 
 
-def _buckets(parameters: list[nn.Parameter]) -> Iterator[_Bucket]:
+def _shared(parameters: list[nn.Parameter], processes: Processes) -> Shared | None:
+    """Memory for the gradients of all processes, where it can be."""
+    kinds = {(parameter.dtype, parameter.device.type) for parameter in parameters}
+    if processes.size == 1 or len(kinds) != 1 or next(iter(kinds))[1] != "cpu":
+        return None
+    numbers = sum(parameter.numel() for parameter in parameters)
+    return shared(numbers, parameters[0].dtype, processes=processes)
+
+
+def _groups(parameters: list[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Those that a bucket is filled with."""
     kept: list[nn.Parameter] = []
     size = 0
     for parameter in parameters:
         bytes_ = parameter.numel() * parameter.element_size()
         if kept and (size + bytes_ > BUCKET or (parameter.dtype, parameter.device) != (kept[0].dtype, kept[0].device)):
-            yield _Bucket(kept)
+            yield kept
             kept, size = [], 0
         kept.append(parameter)
         size += bytes_
     if kept:
-        yield _Bucket(kept)
+        yield kept

@@ -18,7 +18,7 @@ from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from seq2seq.data.batching import Batching
-from seq2seq.training import reduction
+from seq2seq.training import reduction, shared
 from seq2seq.training.distributed import ALONE, Processes
 from seq2seq.training.optim import Plateau
 from seq2seq.types import Batch
@@ -106,9 +106,14 @@ def test_a_process_without_a_row_takes_part(tmp_path: Path) -> None:
     assert_close(tmp_path / "two", tmp_path / "alone")
 
 
+def without_common_memory(processes: Processes, folder: Path) -> None:
+    shared.FOLDER = folder / "is not there"
+    fit(processes, folder)
+
+
 def small_buckets(processes: Processes, folder: Path) -> None:
     reduction.BUCKET = 256
-    fit(processes, folder)
+    without_common_memory(processes, folder)
 
 
 def test_buckets_of_any_size(alone: Path, tmp_path: Path) -> None:
@@ -273,3 +278,48 @@ def test_gradients_that_some_or_all_processes_lack(tmp_path: Path) -> None:
         first, _, frozen, _, thawed = tries  # those that are left out were made again
         assert first == thawed == [[3.0, 3.0], [1.0, 1.0], None]
         assert frozen == [[3.0, 3.0], None, None]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_gradients_that_are_sent(alone: Path, tmp_path: Path, size: int) -> None:
+    """As between machines, or where there is no room; two numbers have one sum, whichever way they are added."""
+    assert run(without_common_memory, tmp_path / "sent", said=tmp_path / "said", size=size) == [0] * size
+    assert_close(tmp_path / "sent", alone)
+    if size == 2:
+        assert run(fit, tmp_path / "shared", said=tmp_path / "said") == [0, 0]
+        assert differing(final(tmp_path / "sent"), final(tmp_path / "shared")) == []
+
+
+def add_rows(processes: Processes, folder: Path) -> None:
+    found = []
+    for numbers in (1, 7):  # fewer than processes, and not to be shared out evenly
+        memory = shared.shared(numbers, torch.float32, processes=processes)
+        assert memory is not None
+        for turn in range(3):
+            memory.own.copy_(torch.arange(numbers) + 10 * processes.rank + 100 * turn)
+            memory.add()
+            found.append(memory.own.tolist())
+    (folder / f"{processes.rank}").write_text(repr(found), encoding="utf-8")
+
+
+@pytest.mark.skipif(not shared.FOLDER.is_dir(), reason="there is no memory that looks like a file")
+def test_rows_that_all_see_are_added_up(tmp_path: Path) -> None:
+    before = set(shared.FOLDER.glob("seq2seq-*"))
+    assert run(add_rows, tmp_path, said=tmp_path / "said", size=3) == [0, 0, 0]
+    rows = [[3.0 * each + 30 + 300 * turn for each in range(numbers)] for numbers in (1, 7) for turn in range(3)]
+    assert [(tmp_path / str(rank)).read_text(encoding="utf-8") for rank in range(3)] == [repr(rows)] * 3
+    assert set(shared.FOLDER.glob("seq2seq-*")) <= before  # nothing is left lying there
+
+
+def ask_for_too_much(processes: Processes, folder: Path) -> None:
+    assert shared.shared(1 << 50, torch.float32, processes=processes) is None
+    if not processes.first:  # does not see the first one's files, as on another machine
+        shared.Path.exists = lambda path: False  # type: ignore[method-assign]
+    assert shared.shared(8, torch.float32, processes=processes) is None
+
+
+@pytest.mark.skipif(not shared.FOLDER.is_dir(), reason="there is no memory that looks like a file")
+def test_where_there_is_no_room_or_another_machine_all_know_it(tmp_path: Path) -> None:
+    before = set(shared.FOLDER.glob("seq2seq-*"))
+    assert run(ask_for_too_much, tmp_path, said=tmp_path / "said") == [0, 0]
+    assert set(shared.FOLDER.glob("seq2seq-*")) <= before
