@@ -18,6 +18,7 @@ from seq2seq.training.ahead import Ahead
 from seq2seq.training.carry import Carry, States
 from seq2seq.training.distributed import Processes
 from seq2seq.training.memory import halves, out_of_memory
+from seq2seq.training.randomness import random_state, restore
 from seq2seq.training.reduction import Reduction
 from seq2seq.types import Batch, Example, Loss
 
@@ -176,8 +177,11 @@ class Gradients:
     def _summed(self, batches: list[np.ndarray], update: int) -> Sums:
         """Adds up gradients and losses over batches and processes. All begin anew where memory ran out in one of them.
 
-        A backward cut short leaves part of its gradients behind, which is why the whole group begins anew.
+        A backward cut short leaves part of its gradients behind, which is why the whole group begins anew. So does an
+        update at which parameters have begun to learn, with the same random numbers: a run that is resumed after it
+        meets them at its first update.
         """
+        before = random_state()
         while True:
             report = self._tried(batches, update)
             report.had = self._reduction.finish()
@@ -194,6 +198,7 @@ class Gradients:
                 for each in reports:
                     sums.join(each.sums)
                 return sums
+            restore(before)
 
     def _tried(self, batches: list[np.ndarray], update: int) -> Report:
         """Fills this process's gradients. A batch that memory runs out on is replaced by its halves."""

@@ -15,6 +15,7 @@ from torch import nn
 from seq2seq.training.carry import Carry
 from seq2seq.training.distributed import Processes
 from seq2seq.training.optim import MovingAverage, Schedule
+from seq2seq.training.randomness import random_state, restore
 from seq2seq.training.stopping import Best
 
 
@@ -92,7 +93,7 @@ class TrainingState:
             "best": self.best.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "carry": self.carry.state_dict(),
-            "random": self.processes.gather(_random_state()),
+            "random": self.processes.gather(random_state()),
         }
 
     def load_state_dict(self, state: dict[str, Any], *, seed: int) -> bool:
@@ -120,7 +121,7 @@ class TrainingState:
         self.carry.load_state_dict(state.get("carry", {}))
         same = len(state["random"]) == self.processes.size
         if same:
-            _restore_random_state(state["random"][self.processes.rank])
+            restore(state["random"][self.processes.rank])
         else:
             self.reseed(seed)
         return same
@@ -131,22 +132,3 @@ class TrainingState:
         random.seed(number)
         np.random.seed(number)
         torch.manual_seed(number)
-
-
-def _random_state() -> dict[str, Any]:
-    """Every generator that something in this process may draw from."""
-    numpy_state = np.random.get_state(legacy=False)
-    assert isinstance(numpy_state, dict)
-    numpy_state["state"]["key"] = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
-    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []  # of this process's own device
-    return {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state(), "cuda": cuda}
-
-
-def _restore_random_state(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    numpy_state = state["numpy"]
-    key = numpy_state["state"]["key"].numpy().astype(np.uint32)
-    np.random.set_state({**numpy_state, "state": {**numpy_state["state"], "key": key}})
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"][0])

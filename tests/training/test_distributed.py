@@ -32,10 +32,12 @@ def fit(
     processes: Processes, folder: Path, at: dict[int, Callable[[Processes], None]] | None = None, **changes: Any
 ) -> None:
     """A translator, from the folder's last checkpoint where it has one. Four batches of 5, 5, 5 and 3 rows an epoch."""
-    dropout = changes.pop("dropout", 0.0)
+    dropout, learns_from = changes.pop("dropout", 0.0), changes.pop("learns_from", 1)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(99)
     model, task = translation(dropout=dropout, scheduled=dropout > 0)
+    model.encoder.requires_grad_(learns_from == 1)
+    model.unfreeze = lambda update: model.encoder.requires_grad_(update >= learns_from)  # type: ignore[method-assign]
     settings = {
         "max_updates": UPDATES,
         "accumulate": 3,
@@ -148,6 +150,16 @@ def test_two_processes_resume_bit_by_bit(tmp_path: Path) -> None:
     assert differing(final(tmp_path / "run"), final(tmp_path / "whole")) == []
     one, two = final(tmp_path / "whole")[1]["random"]
     assert not torch.equal(one["torch"], two["torch"])
+
+
+def test_resumed_after_an_encoder_has_begun_to_learn(tmp_path: Path) -> None:
+    """A new process finds that out at its first update; it must not draw other random numbers for that."""
+    work = functools.partial(fit, dropout=0.3, learns_from=2)
+    assert run(work, tmp_path / "whole", said=tmp_path / "said") == [0, 0]
+    at = {4: functools.partial(die, rank=0, number=signal.SIGINT)}
+    assert run(work, tmp_path / "run", at, said=tmp_path / "said") == [130, 130]
+    assert run(work, tmp_path / "run", said=tmp_path / "said") == [0, 0]
+    assert differing(final(tmp_path / "run"), final(tmp_path / "whole")) == []
 
 
 @pytest.mark.parametrize(
