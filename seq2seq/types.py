@@ -46,6 +46,15 @@ class Padded(NamedTuple):
         steps = torch.arange(self.values.shape[1], device=self.values.device)
         return steps < self.lengths.to(self.values.device).unsqueeze(1)
 
+    def readable(self) -> Padded:
+        """The same sequences, but that an empty one is a single step of zeros: attention has to look somewhere."""
+        values = self.values
+        if not values.shape[1]:
+            values = values.new_zeros(len(values), 1, *values.shape[2:])
+        empty = (self.lengths == 0).to(values.device).view(-1, *[1] * (values.dim() - 1))
+        first = values[:, :1].masked_fill(empty, 0)
+        return Padded(torch.cat([first, values[:, 1:]], 1), self.lengths.clamp(min=1))
+
     def to(self, device: torch.device) -> Padded:
         """The same sequences on a device. To a GPU they are copied while the host goes on."""
         if device.type != "cuda" or self.values.device.type == "cuda":

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from seq2seq.errors import ConfigError
 from seq2seq.nn.dropout import check_rates
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.recurrent import Recurrent
@@ -52,6 +53,9 @@ class RecurrentEncoder(nn.Module):
         ``state`` is the summary of what came before in the same sequences, which is not known of a pooled memory; None
         begins them.
         """
+        if state is not None and (self.pooling is not None or self.recurrent.bidirectional):
+            raise ConfigError("a state is carried on in one direction, by bidirectional=false and pooling=null")
+        src = src.readable()
         begun = None if state is None else self.recurrent.begin(state)
         outputs, summary = self.recurrent.unroll(Padded(self.embedding(src.values), src.lengths), begun)
         memory = Memory(F.dropout(outputs, self.dropout, self.training), src.mask, summary)

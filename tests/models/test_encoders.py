@@ -33,6 +33,22 @@ def test_padding_changes_nothing(cell: str, bidirectional: bool, depth: tuple[in
         close(alone.summary, select(memory.summary, torch.tensor([number])))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_empty_input_is_a_step_of_padding(bidirectional: bool) -> None:
+    """Attention has to look somewhere; what it finds does not depend on the others, alone or not."""
+    built, src = encoder(bidirectional=bidirectional), tokens(4, 0, 6)
+    memory, longer, alone = built(src), built(tokens(4, 0, 6, longest=9)), built(row(src, 1))
+    assert memory.mask.sum(1).tolist() == [4, 1, 6] and alone.mask.tolist() == [[True]]
+    close((longer.values[1, :1], longer.summary), (memory.values[1, :1], memory.summary))
+    close((alone.values[0], alone.summary), (memory.values[1, :1], select(memory.summary, torch.tensor([1]))))
+
+
+def test_a_state_goes_on_in_one_direction_only() -> None:
+    built, src = encoder(bidirectional=True), tokens(4, 3)
+    with pytest.raises(ConfigError, match="a state is carried on in one direction"):
+        built(src, built(src).summary)
+
+
 @pytest.mark.parametrize("kind", [pooling.Last, pooling.Mean, pooling.Max])
 def test_a_pooled_memory_is_one_vector_whatever_the_padding(kind: Callable[..., nn.Module]) -> None:
     plain, src = encoder(bidirectional=True), tokens(4, 1, 6)
