@@ -23,9 +23,11 @@ def main(config: Any) -> None:
         bundle.average([bundle.find(model) for model in models], Path(config.output), trust=config.trust)
         print(f"the mean of {', '.join(models)} is in {config.output}")
         return
+    wanted = config.last if config.last is not None else config.best
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise ConfigError(f"last={config.last} best={config.best}: expected a number of checkpoints, 1 or more")
     checkpoints = runs.checkpoints_of(Path(config.model))
-    chosen = checkpoints.all()[-config.last :] if config.last is not None else checkpoints.best(config.best)
-    wanted = config.last or config.best
+    chosen = checkpoints.all()[-wanted:] if config.last is not None else checkpoints.best(wanted)
     if len(chosen) < wanted:
         raise ConfigError(
             f"{config.model} has {len(chosen)} such checkpoints, not {wanted}: ask for fewer, or train with more kept "

@@ -86,10 +86,12 @@ def load_vectors(config: DictConfig, network: Any, fields: Fields) -> None:
     """Puts pretrained vectors into the embeddings of the sides that name a file of them."""
     from seq2seq.data.vectors import read_vectors
 
-    embeddings = {"src": lambda: network.encoder.embedding, "tgt": lambda: network.decoder.embedding}
+    rooms = {"src": "encoder", "tgt": "decoder"}
     for side, path in config.vectors.items():
         if path is not None:
-            table = embeddings[side]().weight
+            table = getattr(getattr(getattr(network, rooms[side], None), "embedding", None), "weight", None)
+            if table is None:
+                raise ConfigError(f"vectors.{side}={path}: this model has no table of tokens in its {rooms[side]}")
             field: Any = getattr(fields, side)
             rows, vectors = read_vectors(path, field.pieces(range(field.size)), table.shape[1])
             table.data[rows.to(table.device)] = vectors.to(table.device)

@@ -121,7 +121,7 @@ class Parts:
         self._finish()
         paths = [self._path(first) for first in self._parts]
         if missing := sum(not path.exists() for path in paths):
-            return 0 if self._is_joined() else missing
+            return 0 if self._is_over() else missing
         aside = self._output.with_name(f"{self._output.name}.{self._me}.part")
         try:
             with aside.open("wb") as whole:
@@ -134,9 +134,15 @@ class Parts:
             shutil.rmtree(self.folder.rename(f"{self.folder}.{self._me}.done"))
         except FileNotFoundError:
             aside.unlink(missing_ok=True)
-            if not self._is_joined():
+            if not self._is_over():
                 raise
         return 0
+
+    def _is_over(self) -> bool:
+        """Whether others have done all that this process would still have to do, so that it can end."""
+        if self._is_joined() and not self._output.exists():
+            raise DataError(f"{self.folder}: was taken away before all was done; give the command again")
+        return self._is_joined()
 
     def _is_joined(self) -> bool:
         """Whether another process has joined all parts and taken the folder away."""

@@ -16,6 +16,7 @@ from seq2seq import bundle
 from seq2seq.config import build
 from seq2seq.drawing import draw_all, draw_progress
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.inputs import remembered
 from seq2seq.models.inference import resolved
 from seq2seq.runs import record, settle
 
@@ -23,6 +24,8 @@ PICTURES = "pictures"
 """The folder of a run's pictures of its predictions."""
 
 if TYPE_CHECKING:
+    import torch
+
     from seq2seq.data.batching import Batching
     from seq2seq.data.readers import Reader
     from seq2seq.trained import Model
@@ -61,12 +64,14 @@ def batching(model: Model) -> Batching:
     return build(OmegaConf.load(model.folder / bundle.RUN).trainer.batching, at="trainer.batching", trusted=model.trust)
 
 
-def finish(config: DictConfig, folder: Path, best: Path, log: RunLog) -> None:
+def finish(config: DictConfig, folder: Path, best: Path, log: RunLog, device: torch.device) -> None:
     """Scores the best checkpoint on the test part and draws the run's pictures."""
     from seq2seq.plots import draw_curves
     from seq2seq.training.validation import told
 
-    model = bundle.load(best, trust=None)  # it names what this very process was told to build it from
+    # It names what this very process was told to build it from.
+    model = bundle.load(best, device=str(device), trust=None)
+    model.fields = remembered(config, model.network, model.fields, log.say)
     if config.data.test is not None:
         reader = build(config.data.test, at="data.test")
         try:

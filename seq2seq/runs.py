@@ -200,16 +200,21 @@ def _compiled(config: DictConfig) -> bool:
 
 
 def writer(
-    config: DictConfig, network: torch.nn.Module, fields: Fields, model: dict[str, Any], task: dict[str, Any]
+    config: DictConfig,
+    folder: Path,
+    network: torch.nn.Module,
+    fields: Fields,
+    model: dict[str, Any],
+    task: dict[str, Any],
 ) -> Callable[[Path], None]:
-    """What puts the network, as it is when called, into the folder of a checkpoint."""
+    """What puts the network, as it is when called, into the folder of a checkpoint of the run in ``folder``."""
     run = unresolved(_stored(config))
 
-    def write(folder: Path) -> None:
-        bundle.save(folder, network=network, fields=fields, model=model, task=task, run=run)
-        learned = Path(config.run) / bundle.TASK
+    def write(checkpoint: Path) -> None:
+        bundle.save(checkpoint, network=network, fields=fields, model=model, task=task, run=run)
+        learned = folder / bundle.TASK
         if learned.is_dir():
-            shutil.copytree(learned, folder / bundle.TASK)
+            shutil.copytree(learned, checkpoint / bundle.TASK)
 
     return write
 

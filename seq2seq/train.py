@@ -32,11 +32,12 @@ def train(config: Any, processes: Processes) -> None:
         with runs.beginning(folder, processes):
             device = runs.settle(config, local_rank=processes.local_rank)
             trainer = build(config.trainer, at="trainer")
-            fields = processes.once(lambda: inputs.open_fields(config, folder, log.say))
+            fields = processes.once(lambda: inputs.open_fields(config, folder, log.say), long=True)
             model_node, task_node = inputs.build_model(config, fields)
             network = build(model_node, at="model").to(device)
             runs.record(config, network, device)
-            inputs.load_vectors(config, network, fields)
+            if not (folder / "last").exists():  # which has learned from them
+                inputs.load_vectors(config, network, fields)
             runs.fill(config, network, folder)
             fields = inputs.remembered(config, network, fields, log.say)
             sets = processes.in_turn(
@@ -56,7 +57,7 @@ def train(config: Any, processes: Processes) -> None:
                 schedule=schedule,
                 run=folder,
                 log=log,
-                write=runs.writer(config, network, fields, model_node, task_node),
+                write=runs.writer(config, folder, network, fields, model_node, task_node),
                 seed=config.seed,
                 processes=processes,
             )
@@ -64,7 +65,7 @@ def train(config: Any, processes: Processes) -> None:
             log.say(f"stopped; go on with: python -m seq2seq.train {shlex.quote(f'resume={folder}')}")
             raise
         if processes.first:
-            results.finish(config, folder, best, log)
+            results.finish(config, folder, best, log, device)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,6 @@ class Hypothesis:
     """Sum of the tokens' log-probabilities, in nats, eos included"""
     score: float
     """What the search ranked by: ``log_prob`` after penalties"""
-    attention: Tensor | None = field(default=None, compare=False)
-    """[T, S], rows sum to one; None unless it was asked for"""
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,11 @@ def test_pretrained_vectors_come_from_a_file(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     weights = load_file(tmp_path / "run" / "best" / "weights.safetensors")
     assert any((table == 0.25).all(dim=1).sum() == 1 for table in weights.values() if table.dim() == 2)
+    (tmp_path / "vectors.txt").unlink()
+    result = command("train", "resume=run", "trainer.max_updates=2", cwd=tmp_path)
+    assert result.code == 0, "a checkpoint has what was in the file"
+    none = command("train", "recipe=write", "vectors.src=vectors.txt", "trainer.max_updates=1", cwd=tmp_path)
+    assert "vectors.src=vectors.txt: this model has no table of tokens in its encoder" in none.err
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,9 @@ def test_averages_the_last_and_the_best(trained: Trained, tmp_path: Path) -> Non
         for name, weight in mean.items():
             assert weight.allclose(sum(part[name] for part in parts) / len(parts), atol=1e-6)
         assert len(seq2seq.load(target)(["Er kommt."])) == 1
+    for none in ("last=0", "best=-1", "last=two"):
+        wrong = command("average", f"model={trained.run}", none, "output=none", cwd=tmp_path)
+        assert wrong.code == 1 and "expected a number of checkpoints, 1 or more" in wrong.err, wrong.err
 
 
 def test_averages_several_models_of_one_make(trained: Trained, tmp_path: Path) -> None:

@@ -88,6 +88,17 @@ def test_a_part_has_its_name_once_it_has_all_its_lines(tmp_path: Path, monkeypat
     assert not list((tmp_path / "out.parts").glob("*.part"))
 
 
+def test_parts_that_were_taken_away_are_missed(tmp_path: Path) -> None:
+    """Who came first has stopped and cleaned up, before who came second had anything to do."""
+    write(tmp_path, 4)
+    with opened(tmp_path) as first:
+        assert len(list(first.claim())) == 1
+        second = opened(tmp_path)
+    assert list(second.claim()) == []
+    with pytest.raises(DataError, match="was taken away before all was done; give the command again"), second:
+        second.join()
+
+
 def test_nothing_is_left_where_nothing_came_of_it(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"one\ntwo\nthr\xe9\n")
     with pytest.raises(DataError, match=r"in:3 is not UTF-8"), opened(tmp_path) as parts:

@@ -104,7 +104,14 @@ class Batching:
             cuts = list(range(self.sentences, len(indices), self.sentences))
         else:
             assert self.tokens is not None
-            cuts = _cuts(np.maximum(src, tgt)[order].tolist(), self.tokens)
+            lengths = np.maximum(src, tgt)[order]
+            if len(lengths) and not lengths.any():
+                raise ConfigError(
+                    f"batches of tokens={self.tokens}: the lengths of these examples are not known before they are "
+                    "read; cut batches by their number, with trainer.batching.tokens=null and "
+                    "trainer.batching.sentences=…"
+                )
+            cuts = _cuts(lengths.tolist(), self.tokens)
         return np.split(indices, cuts)
 
 
@@ -113,7 +120,8 @@ class Streams:
 
     The corpus is cut into ``streams`` stretches of consecutive examples, of one length or one more, and batch t holds
     the t-th example of each: every row is where it was in the batch before, and only the last batch may lack some. The
-    order is the same in every epoch, in which an example that begins a stretch goes on from the end of the one before.
+    order is the same in every epoch, in which an example that begins a stretch goes on from the end of the one before,
+    where that was in the last batch; else it begins anew.
 
     Args:
         streams: how many examples a batch holds.

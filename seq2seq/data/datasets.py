@@ -15,6 +15,7 @@ from seq2seq.data.permutation import Indices
 from seq2seq.data.readers import Reader
 from seq2seq.data.recast import Following, Joined, Several
 from seq2seq.data.windows import Windows
+from seq2seq.errors import ConfigError
 from seq2seq.types import Batch, Example
 
 __all__ = ["Corpus", "Dataset", "Filters", "Mixture", "open_dataset"]
@@ -56,6 +57,8 @@ def open_dataset(
     Raises:
         DataError: a file that is not what was promised, no examples, or none left.
     """
+    if isinstance(reader, (Following, Joined)) and filters is not None:
+        raise ConfigError("data.filters: examples that go on from each other cannot be filtered: filters=null")
     if isinstance(reader, Following):
         return Successive.following(reader, fields, cache, say)
     if isinstance(reader, Joined):

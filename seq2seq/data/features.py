@@ -52,9 +52,9 @@ class FeatureField:
     def encode_all(self, raws: Sequence[str]) -> list[Regions]:
         """The regions ``[S, features]`` of each picture, as precise as they were saved.
 
-        Raises DataError for a file that is missing, damaged, or of another size.
+        A blank path has none. Raises DataError for a file that is missing, damaged, or of another size.
         """
-        return [self._regions(path, _array(path, FEATURES)) for path in map(self.place, raws)]
+        return [self._all_regions(raw) for raw in raws]
 
     def sample_all(self, raws: Sequence[str], seed: int) -> list[Regions]:
         """As ``encode_all``: nothing is drawn."""
@@ -126,6 +126,12 @@ class FeatureField:
         """The configuration. Where the folder is gone, pictures are given by the paths of their features."""
         place = None if self.folder is None else str(self.folder)
         return {"_target_": "seq2seq.data.features.FeatureField", "features": self.features, "folder": place}
+
+    def _all_regions(self, raw: str) -> Regions:
+        if not raw.strip():
+            return np.zeros((0, self.features), dtype=np.float32)
+        path = self.place(raw)
+        return self._regions(path, _array(path, FEATURES))
 
     def _regions(self, path: Path, array: Regions) -> Regions:
         if array.dtype.kind != "f" or not 1 <= array.ndim <= 3:

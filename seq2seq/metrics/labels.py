@@ -60,14 +60,14 @@ def spans(labels: Sequence[str]) -> Iterator[Span]:
     What is wrongly formed is taken for what it most likely means: I-x at the beginning, or behind another kind, begins
     a span.
     """
-    first, kind = 0, ""
+    first, kind = 0, None  # a kind may have no name: B, I, O
     before = "O"
     for step, label in enumerate([*labels, "O"]):
         place, _, name = label.partition("-")
-        if kind and (place in "BSO" or before in "ES" or name != kind):
+        if kind is not None and (place in "BSO" or before in "ES" or name != kind):
             yield first, step, kind
-            kind = ""
-        if not kind and place != "O":
+            kind = None
+        if kind is None and place != "O":
             first, kind = step, name
         before = place
 

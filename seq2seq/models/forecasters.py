@@ -76,7 +76,7 @@ class Fed(Predictor):
         spots = places.unsqueeze(2).expand(-1, -1, values.shape[2])
         values = values.scatter(1, spots, (tgt.values - level) / spread)
         read = super().forward(Padded(values, src.lengths + tgt.lengths.to(src.lengths.device) - 1), state)
-        told = read.values.gather(1, (places - 1).unsqueeze(2).expand(-1, -1, read.values.shape[2]))
+        told = read.values.gather(1, (places - 1).clamp(min=0).unsqueeze(2).expand(-1, -1, read.values.shape[2]))
         return read._replace(values=self.head.structure.moved(told, level, spread))
 
     def forward(self, src: Padded, state: State = None) -> Reading:

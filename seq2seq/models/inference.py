@@ -74,7 +74,7 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
     Args:
         network: In evaluation mode, on its device.
         precision: ``fp32``, ``bf16``, ``int8`` (on a CPU with VNNI), or ``auto``: ``int8`` where that is exact and
-            fast and the network writes sequences, else ``fp32``.
+            fast and the network is an encoder and decoder, else ``fp32``.
         listed: Whether it decodes by a shortlist, which takes rows of the output layer: that is bf16 in ``int8`` then.
 
     Raises:

@@ -94,7 +94,8 @@ class Generation:
         memory = model.encode(src)
         found = self._found(model, memory, src)
         maps = self._attention(model, memory, found) if attention else _no_maps(found)
-        empty = [self.src.is_empty(row[:length]) for row, length in zip(src.values, src.lengths)]
+        inputs = Padded(src.values.cpu(), src.lengths.cpu())
+        empty = [self.src.is_empty(row[:length]) for row, length in zip(inputs.values, inputs.lengths)]
         return [
             [Prediction("", [], 0.0, 0.0)]
             if nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -71,11 +72,15 @@ class Labelling:
 
     @torch.inference_mode()
     def log_probs(self, model: Predictor, batch: Batch) -> list[float]:
-        """The log-probability of each example's labels given its source, in nats."""
+        """The log-probability of each example's labels given its source, in nats; none of labels never seen."""
         labels: Padded = batch.tgt
         scores, structure = model(batch.src).values[:, : labels.values.shape[1]], model.head.structure
         rows = zip(scores.split(1), labels.values.split(1), labels.lengths.split(1))
-        return [-float(structure.losses(score, Padded(value, length)).nll) for score, value, length in rows]
+        unseen = (labels.mask & (labels.values >= structure.size)).any(1).tolist()
+        return [
+            -math.inf if never else -float(structure.losses(score, Padded(value, length)).nll)
+            for never, (score, value, length) in zip(unseen, rows)
+        ]
 
     def score(self, predictions: list[list[Prediction]], examples: list[Example]) -> dict[str, float]:
         """The metrics of the best prediction for each example."""

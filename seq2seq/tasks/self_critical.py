@@ -159,7 +159,7 @@ class SelfCritical(Generation):
     def _rewards(self, outputs: _Outputs, indices: list[int]) -> np.ndarray:
         """The reward of every output ``[B, W]``."""
         width = len(outputs.tokens) // len(indices)
-        references = [self._references(index) for index in indices for _ in range(width)]
+        references = [each for index in indices for each in [self._references(index)] * width]
         texts = [self.tgt.decode(tokens) for tokens in outputs.tokens]
         scores = self.reward.scores(texts, references, outputs.finished)
         return np.array(scores, dtype=np.float64).reshape(-1, width)

@@ -59,9 +59,16 @@ class Processes:
         """
         return batch[(self.rank + number) % self.size :: self.size]
 
-    def once(self, work: Callable[[], T]) -> T:
-        """The result, in all of them, of what is done in the first one alone."""
+    def once(self, work: Callable[[], T], *, long: bool = False) -> T:
+        """The result, in all of them, of what is done in the first one alone.
+
+        Args:
+            work: What is done.
+            long: It may take longer than an answer is waited for.
+        """
         result: list[Any] = [work() if self.first else None]
+        if long:
+            self._await()
         if self.size > 1:
             with self._touch():
                 dist.broadcast_object_list(result, src=0)

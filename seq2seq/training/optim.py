@@ -138,7 +138,8 @@ class MovingAverage:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, weight in self.model.named_parameters():
-            self.weights[name].lerp_(weight, 1 - decay)
+            if weight.requires_grad:  # a frozen one is its own average, and may be most of the model
+                self.weights[name].lerp_(weight, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -61,9 +61,11 @@ def shared(numbers: int, dtype: torch.dtype, *, processes: Processes) -> Shared 
     with suppress(OSError, RuntimeError):
         if path.exists():  # what is missing would be made
             rows = torch.from_file(str(path), shared=True, size=numbers * processes.size, dtype=dtype)
-    everywhere = all(processes.gather(rows is not None))
-    if processes.first:
-        path.unlink()  # it stays for those that have it mapped, and goes with the last of them
+    try:
+        everywhere = all(processes.gather(rows is not None))
+    finally:
+        if processes.first:
+            path.unlink()  # it stays for those that have it mapped, and goes with the last of them
     if rows is None or not everywhere:
         return None
     return Shared(rows.view(processes.size, numbers), processes=processes)

@@ -71,8 +71,9 @@ class TrainingState:
         return self._rates[0] * factor
 
     def size(self) -> float:
-        """The norm of all weights together."""
-        return float(nn.utils.get_total_norm([weight.detach() for weight in self.model.parameters()]))
+        """The norm of all weights that learn together."""
+        learning = [weight.detach() for weight in self.model.parameters() if weight.requires_grad]
+        return float(nn.utils.get_total_norm(learning))
 
     @contextmanager
     def shown(self) -> Iterator[None]:

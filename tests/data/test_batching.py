@@ -141,6 +141,13 @@ def test_budgets_that_cannot_work(options: dict[str, int]) -> None:
         Batching(**options)
 
 
+def test_lengths_that_nobody_knows_are_no_budget() -> None:
+    nothing = np.zeros(5, dtype=np.int64)
+    with pytest.raises(ConfigError, match="cut batches by their number"):
+        list(Batching(tokens=100).epoch(Sizes(nothing, nothing), seed=1, epoch=0))
+    assert [len(batch) for batch in Batching(sentences=4).in_order(Sizes(nothing, nothing))] == [1, 4]
+
+
 @pytest.mark.parametrize(("count", "streams"), [(20, 3), (20, 4), (7, 7), (5, 9), (1, 1), (23, 8)])
 def test_every_row_of_a_stream_goes_on_from_the_one_before(count: int, streams: int) -> None:
     corpus = sizes(count)

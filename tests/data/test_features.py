@@ -32,6 +32,7 @@ def test_files_are_found_by_the_pictures_name(tmp_path: Path) -> None:
     field: Field = FeatureField(features=4, folder=tmp_path)
     encoded = field.encode_all(["photos/a.jpg", "b.png", "c", str(tmp_path / "a.npy")])
     assert [len(each) for each in encoded] == [6, 2, 1, 6] and field.size == 4
+    assert field.encode_all([" "])[0].shape == (0, 4), "a blank line has no regions"
     assert np.array_equal(encoded[0], NUMBERS) and encoded[1].dtype == np.float16
     assert torch.equal(field.encode("b.jpg"), torch.from_numpy(NUMBERS[:2]))
     assert isinstance(field, FeatureField)

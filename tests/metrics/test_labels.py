@@ -18,6 +18,7 @@ from seq2seq.metrics.labels import intent_accuracy, span_f1, spans, tag_accuracy
         ("O I-a B-a", [(1, 2, "a"), (2, 3, "a")]),
         ("B-a I-a E-a S-a I-a", [(0, 3, "a"), (3, 4, "a"), (4, 5, "a")]),  # IOBES
         ("B-a-x I-a-x I-a", [(0, 2, "a-x"), (2, 3, "a")]),
+        ("O B I O B", [(1, 3, ""), (4, 5, "")]),  # one kind, without a name
         ("O O", []),
         ("", []),
     ],

@@ -99,6 +99,12 @@ def test_feeding_back_equals_doing_it_by_hand() -> None:
     assert torch.allclose(model(src).values, torch.cat(told, 1) * spread + level, atol=1e-5)
 
 
+def test_nothing_is_taught_of_a_window_and_a_future_that_hold_nothing() -> None:
+    src = Padded(windows(4, 3).values, torch.tensor([4, 0]))
+    tgt = Padded(torch.ones(2, LENGTH, 2), torch.tensor([LENGTH, 0]))
+    assert torch.isfinite(fed().taught(src, tgt).values).all()
+
+
 def test_what_is_taught_goes_on_from_the_truth() -> None:
     model, src = fed(), windows(7, 5)
     own = model(src).values

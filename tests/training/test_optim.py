@@ -110,6 +110,19 @@ def test_the_average_by_hand() -> None:
     assert model.weight.item() == 8.0
 
 
+def test_what_does_not_learn_is_its_own_average() -> None:
+    model = nn.Linear(2, 2)
+    model.bias.requires_grad_(False)
+    average = MovingAverage(model, decay=0.5)
+    nn.init.constant_(model.weight, 3.0)
+    average.update()
+    assert torch.equal(average.weights["bias"], model.bias)
+    model.bias.requires_grad_(True)
+    nn.init.constant_(model.bias, 3.0)
+    average.update()
+    assert not torch.equal(average.weights["bias"], model.bias) and average.weights["bias"].mean() > 1
+
+
 def test_applying_the_average_gives_the_very_weights_back_even_after_an_error() -> None:
     model = nn.Linear(3, 3)
     average = MovingAverage(model, decay=0.5)

@@ -40,7 +40,9 @@ class Recall:
         if size < 0:
             raise ConfigError(f"size={size} of the built-in recall: expected a number of sequences, zero or more")
         if not 2 <= shortest <= length:
-            raise ConfigError(f"{shortest=} and {length=} of the built-in recall: expected 2 steps or more, and no less")
+            raise ConfigError(
+                f"{shortest=} and {length=} of the built-in recall: expected 2 steps or more, and no less"
+            )
         self.part, self.size, self.shortest, self.length, self.seed = part, size, shortest, length, seed
 
     def __iter__(self) -> Iterator[Example]:
