@@ -8,7 +8,8 @@ processes), one thread each: dealing out, gradients, their reduction, clipping, 
 groups stand ready and take turns, so that a busy machine is busy for all alike; medians are printed, and the ratio is
 the median of the ratios of a turn. "apart" is the same work without any exchange between the processes: what the
 machine itself allows. "by work" is the ratio of the processor times, in which other people's work does not count, nor
-does waiting. With --model, the lines of --src are decoded as a file by ``workers=N``, start-up included.
+does waiting. With --model, the lines of --src are decoded as a file by ``workers=N``, start-up included: take 10,000
+lines or more, and three turns (``--decodings``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -201,21 +201,10 @@ def training(sizes: Sequence[int], rounds: int, updates: int, precision: str) ->
     return found
 
 
-class Decoded(NamedTuple):
-    """What decoding a file took."""
-
-    rate: float
-    """Sentences a second"""
-    work: float
-    """Processor seconds of the busiest process, if all are alike: those of all together, shared out"""
-
-
-def decoding(
-    sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]
-) -> dict[int, list[Decoded]]:
-    """A file that is decoded by so many processes, turn by turn."""
+def decoding(sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]) -> dict[int, list[float]]:
+    """Sentences a second of a file that is decoded by so many processes, turn by turn."""
     lines = len(Path(src).read_text(encoding="utf-8").splitlines())
-    found: dict[int, list[Decoded]] = {size: [] for size in sizes}
+    found: dict[int, list[float]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(rounds):
             for size in sizes:
@@ -228,17 +217,10 @@ def decoding(
                     "device=cpu",
                     *options,
                 ]
-                began, before = time.perf_counter(), _children()
+                began = time.perf_counter()
                 subprocess.run([sys.executable, "-m", "seq2seq.predict", *words], check=True)
-                work = (_children() - before) / size
-                found[size].append(Decoded(lines / (time.perf_counter() - began), work))
+                found[size].append(lines / (time.perf_counter() - began))
     return found
-
-
-def _children() -> float:
-    """Processor seconds of all processes that were started from here and have ended, and of theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
@@ -270,6 +252,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of training")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each group")
     parser.add_argument("--updates", type=int, default=3, help="updates of a turn")
+    parser.add_argument("--decodings", type=int, default=3, help="turns in which --src is decoded")
     parser.add_argument("--model", help="a trained model to decode with")
     parser.add_argument("--src", help="a text file to decode")
     parser.add_argument("--plot", help="a file for the curve")
@@ -292,13 +275,11 @@ def main() -> None:
                 curves.setdefault("training", {})[size] = times
         print()
     if given.model:
-        decoded = decoding(sizes, given.rounds, given.model, given.src, given.options)
-        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one   by work")
+        decoded = decoding(sizes, given.decodings, given.model, given.src, given.options)
+        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one")
         for size in sizes:
-            rates, works = zip(*decoded[size])
-            times = ratio(rates, [turn.rate for turn in decoded[1]])
-            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(rates):18,.0f}{times:12.2f}", end="")
-            print(f"{ratio([turn.work for turn in decoded[1]], works):10.2f}")
+            times = ratio(decoded[size], decoded[1])
+            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(decoded[size]):18,.0f}{times:12.2f}")
             curves.setdefault("decoding a file", {})[size] = times
     if given.plot:
         plot(Path(given.plot), curves)
