@@ -248,6 +248,8 @@ def _told(error: Exception, name: str) -> str:
         return f"the command line: {override}: {text.splitlines()[0]}"
     if found := re.search(r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\n((?:\t.*\n?)*)", text):
         return f"no {found[1]} is called {found[2]}: {nearest(found[2], found[3].split())}"
+    if found := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{found[1]} is not set: give it on the command line, as {found[1]}=…"
     if found := re.search(r"You must specify '(\w+)'.*?Available options:\s*(.*)", text, re.DOTALL):
         return f"choose a {found[1]} with {found[1]}=…; {nearest('', found[2].split())}"
     return text.splitlines()[0] if text else type(error).__name__

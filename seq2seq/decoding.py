@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.errors import ConfigError, UserError
+from seq2seq.errors import ConfigError, DataError, RowError, UserError
 
 if TYPE_CHECKING:
     from seq2seq.data.streams import Chunk
@@ -36,6 +36,7 @@ class Decoder:
         n_best = None if config.n_best == 1 else config.n_best  # not every task gives more
         self._task = self._model.task(n_best=n_best, **{name: config[name] for name in SEARCH})
         self._plain, self._tokens = is_plain(config), config.tokens
+        self._input = "standard input" if config.input == "-" else str(config.input)
         self._maps, self._seed = None if config.attention is None else Path(config.attention), config.seed
         self._field = self._model.fields.src
         if config.on_error is not None:
@@ -56,13 +57,27 @@ class Decoder:
         if self._skips:
             self._field.prepare([line for line in chunk.lines if line.strip()], results.to_stderr)
         mapped = not self._plain or self._maps is not None
-        found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
+        try:
+            found = self._model.predict(chunk.lines, task=self._task, attention=mapped, tokens=self._tokens)
+        except RowError as error:
+            raise error.placed(f"{self._input}:{chunk.first + error.row}") from None
+        except DataError as error:
+            raise self._placed(chunk) or error from None
         if self._maps is not None:
             examples = [Example(line, None, "") for line in chunk.lines]
             draw_all(self._model, examples, found, self._maps, results.to_stderr, first=chunk.first)
         if self._plain:
             return "".join(f"{predictions[0]}\n" for predictions in found)
         return "".join(f"{self._record(line, predictions)}\n" for line, predictions in zip(chunk.lines, found))
+
+    def _placed(self, chunk: Chunk) -> DataError | None:
+        """What is wrong with a line, with its place unless it is that of a file; None where all can be read alone."""
+        for number, line in enumerate(chunk.lines, start=chunk.first):
+            try:
+                self._field.encode(line)
+            except DataError as error:
+                return error if str(error).startswith(line) else DataError(f"{self._input}:{number}: {error}")
+        return None
 
     def _record(self, source: str, predictions: Sequence[Prediction]) -> str:
         """A source and its n-best outputs as one line of JSON."""

@@ -2,6 +2,7 @@
 
 UserError                what the command line prints as one line, without a traceback
 ├── DataError            a file, or a line of one, is not what was promised
+│   └── RowError         one example of a batch; whoever knows where it came from says so
 ├── ConfigError          an option, or a combination of options, that cannot work
 ├── BundleError          a folder that is no usable model
 └── TrainingError        a run that cannot go on (not finite, out of memory, disk full)
@@ -19,6 +20,23 @@ class UserError(ValueError):
 
 class DataError(UserError):
     """A file, or a line of one, is not what was promised."""
+
+
+class RowError(DataError):
+    """One example of a batch is not what was promised.
+
+    Args:
+        what: In words.
+        row: Which of the batch.
+    """
+
+    def __init__(self, what: str, row: int) -> None:
+        super().__init__(what)
+        self.row = row
+
+    def placed(self, where: str) -> DataError:
+        """The same, with the file and line that the example came from."""
+        return DataError(f"{where}: {self}")
 
 
 class ConfigError(UserError):

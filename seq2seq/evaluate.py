@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ def main(config: Any) -> None:
     """Decodes a part of the data, or files, and prints figures; see ``conf/use/evaluate.yaml``."""
     from seq2seq import results
     from seq2seq.data.fields import TextField
-    from seq2seq.errors import ConfigError, DataError
+    from seq2seq.errors import ConfigError
     from seq2seq.tasks.metrics import kindred, metrics_of
 
     metrics = metrics_of(config.metrics or [])
@@ -33,9 +33,10 @@ def main(config: Any) -> None:
     metrics = metrics or kindred(task.metrics)
     # Each is computed once, below, with what it depends on.
     task.metrics = []
+    examples = list(reader)
+    rival = None if config.baseline is None else baseline(config, model, reader, len(examples))
     seen = results.evaluate(model, reader, task=task, say=results.to_stderr)
     outputs = [best[0].text for best in seen.predictions]
-    examples = list(reader)
     references = [example.tgt for example in examples]
     for name in (name for name in seen.figures if name != "loss"):
         print(f"{name:<18}{seen.figures[name]:10.4f}")
@@ -45,12 +46,9 @@ def main(config: Any) -> None:
     if config.output is not None:
         with opened(config.output) as file:
             file.writelines(f"{best[0]}\n" for best in seen.predictions)
-    if config.baseline is not None:
-        lines = baseline(config, model, reader)
-        if len(lines) != len(outputs):
-            raise DataError(f"{config.baseline} has {len(lines):,} lines, but there are {len(outputs):,} references")
+    if rival is not None:
         names = [metric.name for metric in metrics if metric.name in ("bleu", "chrf", "ter")]
-        compare(config, {f"baseline ({config.baseline})": lines, config.model: outputs}, references, names)
+        compare(config, {f"baseline ({config.baseline})": rival(), config.model: outputs}, references, names)
 
 
 def chosen(config: Any, model: Model) -> Reader:
@@ -66,16 +64,24 @@ def chosen(config: Any, model: Model) -> Reader:
     return inputs.reader_of(model, config.data)
 
 
-def baseline(config: Any, model: Model, reader: Reader) -> list[str]:
-    """The outputs to compare with: those of another model, or the lines of a file."""
+def baseline(config: Any, model: Model, reader: Reader, count: int) -> Callable[[], list[str]]:
+    """What gives the outputs to compare with, those of another model or the lines of a file, which are there."""
     from seq2seq import bundle, results
     from seq2seq.data.readers import read_lines
+    from seq2seq.errors import DataError
 
     if not Path(config.baseline).is_dir():
-        return list(read_lines(config.baseline))
+        lines = list(read_lines(config.baseline))
+        if len(lines) != count:
+            raise DataError(f"{config.baseline} has {len(lines):,} lines, but there are {count:,} references")
+        return lambda: lines
     other = bundle.load(config.baseline, device=str(model.device), precision=config.precision, trust=config.trust)
     task = other.task(**{name: config[name] for name in SEARCH})
-    return [best[0].text for best in results.evaluate(other, reader, task=task, say=results.to_stderr).predictions]
+
+    def decoded() -> list[str]:
+        return [best[0].text for best in results.evaluate(other, reader, task=task, say=results.to_stderr).predictions]
+
+    return decoded
 
 
 def compare(config: Any, systems: dict[str, list[str]], references: References, names: Sequence[str]) -> None:

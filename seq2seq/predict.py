@@ -89,8 +89,13 @@ def opened(path: str) -> Iterator[TextIO]:
         file = aside.open("w", encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+    except BaseException:
+        if not special and not aside.stat().st_size:
+            aside.unlink()
+        raise
     if not special:
         aside.replace(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.data.fields import Fields
-from seq2seq.errors import UserError
+from seq2seq.errors import RowError, UserError
 from seq2seq.models.shortlist import Shortlist
 from seq2seq.objects import build
 from seq2seq.tasks.predictions import Prediction
@@ -49,6 +50,8 @@ class Model:
         """The best output for each source. Options are those of ``task``, such as ``beam_size=5``."""
         if isinstance(sources, str):
             raise UserError("a model takes a list of sources: put the text into [ ]")
+        if options.get("n_best") not in (None, 1):
+            raise UserError("a call gives the best output alone: predict(…, task=model.task(n_best=…)) gives more")
         task = self.task(**options)
         return [best[0].text for best in self.predict(sources, task=task)]
 
@@ -76,15 +79,23 @@ class Model:
             task: From ``task``; None for the one that the model was trained with.
             attention: Also gives the attention over the source.
             tokens: Budget of a batch: rows times the longest source.
+
+        Raises:
+            DataError: A source cannot be read.
+            RowError: A source is not what the model can go on with; its row is that of the source.
         """
         task = task or self.task()
         # White space alone says nothing, even where it is unknown tokens to the tokenizer.
-        said = ["" if isinstance(source, str) and not source.strip() else source for source in sources]
+        said = [_said(source, number) for number, source in enumerate(sources)]
         encoded = self.fields.src.encode_all(said)
         outputs: list[Any] = [None] * len(sources)
         for indices in _batches([len(each) for each in encoded], tokens):
             batch = Batch(self.fields.src.collate([encoded[i] for i in indices]), None, indices).to(self.device)
-            for index, predictions in zip(indices, task.predict(self.network, batch, attention=attention)):
+            try:
+                found = task.predict(self.network, batch, attention=attention)
+            except RowError as error:
+                raise RowError(str(error), indices[error.row]) from None
+            for index, predictions in zip(indices, found):
                 outputs[index] = predictions
         return outputs
 
@@ -111,6 +122,12 @@ class Model:
             for index, value in zip(indices, task.log_probs(self.network, batch)):
                 outputs[index] = value
         return outputs
+
+
+def _said(source: Any, number: int) -> str:
+    if not isinstance(source, (str, os.PathLike)):
+        raise UserError(f"source {number} is {source!r}: expected a text, or the path of a file")
+    return text if (text := os.fspath(source)).strip() else ""
 
 
 def _batches(lengths: list[int], tokens: int) -> Iterator[list[int]]:

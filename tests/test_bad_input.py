@@ -29,7 +29,8 @@ def test_a_file_that_is_missing_or_unreadable(tmp_path: Path, trained: Trained) 
     (tmp_path / "a.tgt").unlink()
     assert re.search(r"^a\.tgt does not exist \(looked in .*\)", mistake("train", *TRAIN, *options, cwd=tmp_path))
     model = f"model={trained.run}"
-    assert "none.de does not exist" in mistake("predict", model, "input=none.de", cwd=tmp_path)
+    assert "none.de does not exist" in mistake("predict", model, "input=none.de", "output=x.en", cwd=tmp_path)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("x.en")]
     assert "none.de does not exist" in mistake("score", model, "src=none.de", "tgt=a.src", cwd=tmp_path)
     assert "none.de does not exist" in mistake("evaluate", model, "src=none.de", "tgt=a.src", cwd=tmp_path)
     (tmp_path / "folder").mkdir()
@@ -138,7 +139,8 @@ def test_options_of_training_that_cannot_be(arguments: list[str], expected: str,
         ("evaluate", ["data.rot=x"], "no option is called data.rot"),
         ("evaluate", ["metrics=[blue]"], "no metric is called 'blue': did you mean 'bleu'?"),
         ("evaluate", ["src=a.src"], "src=FILE and tgt=FILE go together"),
-        ("score", ["src=a.src"], "tgt"),
+        ("score", ["src=a.src"], "tgt is not set: give it on the command line, as tgt=…"),
+        ("evaluate", ["src=a.src", "tgt=a.src", "baseline=none.txt"], "none.txt does not exist"),
         ("average", ["output=x"], "last=N and best=N"),
         ("average", ["output=x", "last=9"], "has 3 such checkpoints, not 9"),
         ("average", ["output=a.src", "last=1"], "a.src exists already"),
@@ -155,7 +157,7 @@ def test_options_of_use_that_cannot_be(
 def test_a_model_that_is_not_there(name: str, tmp_path: Path) -> None:
     rest = {"score": ["src=a", "tgt=a"], "average": ["last=1", "output=x"]}.get(name, [])
     assert "nowhere: no" in mistake(name, "model=nowhere", *rest, cwd=tmp_path)
-    assert "model" in mistake(name, *rest, cwd=tmp_path)
+    assert "model is not set: give it on the command line, as model=…" in mistake(name, *rest, cwd=tmp_path)
 
 
 def test_a_run_folder_that_exists(tmp_path: Path) -> None:

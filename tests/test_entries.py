@@ -127,6 +127,14 @@ def test_a_run_leaves_curves_maps_a_log_and_links(trained: Trained) -> None:
     assert list((trained.run / "tensorboard").glob("events*"))
 
 
+def test_calls_that_cannot_be_are_told(trained: Trained) -> None:
+    model = seq2seq.load(trained.run)
+    with pytest.raises(seq2seq.UserError, match="source 1 is 3: expected a text"):
+        model(["Er kommt.", 3])
+    with pytest.raises(seq2seq.UserError, match="a call gives the best output alone"):
+        model(["Er kommt."], n_best=2)
+
+
 def test_averages_the_last_and_the_best(trained: Trained, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

@@ -78,7 +78,9 @@ class LearnSentencePiece:
             raise ConfigError(f"sampling is {sampling}, expected 0 (none) to 1")
         least = len(SPECIALS) + 1 + (256 if byte_fallback else 0)
         if vocab_size < least:
-            raise ConfigError(f"vocab_size is {vocab_size}, expected at least {least} (specials, bytes and one piece)")
+            raise ConfigError(
+                f"data.vocab_size is {vocab_size}, expected at least {least} (specials, bytes and one piece)"
+            )
         self.vocab_size, self.model_type, self.byte_fallback = vocab_size, model_type, byte_fallback
         self.character_coverage, self.sampling, self.max_sentences = character_coverage, sampling, max_sentences
 
@@ -125,12 +127,12 @@ class LearnSentencePiece:
         if found := re.search(r"set it to a value <= (\d+)", message):
             return ConfigError(
                 f"vocab_size is {self.vocab_size}, but the training text supports at most {found[1]} "
-                f"{self.model_type} pieces; set vocab_size={found[1]} or less, or give more text"
+                f"{self.model_type} pieces; set data.vocab_size={found[1]} or less, or give more text"
             )
         if found := re.search(r"required_chars\. (\d+) vs (\d+)", message):
             return ConfigError(
                 f"vocab_size is {self.vocab_size}, but the characters of the training text alone take {found[2]}; "
-                f"set vocab_size={found[2]} or more, or lower character_coverage"
+                f"set data.vocab_size={found[2]} or more, or lower character_coverage"
             )
         if "sentences_.empty()" in message:
             return DataError("no text to learn a vocabulary from; expected at least one line that is not empty")

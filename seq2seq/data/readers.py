@@ -104,6 +104,8 @@ class TabSeparated:
             if self.header and number == 1:
                 continue
             columns = line.split("\t")
+            if not line.strip():
+                raise DataError(f"{self.path}:{number} is empty: expected a pair with a tab between; take the line out")
             if len(columns) < needed:
                 raise DataError(
                     f"{self.path}:{number} has {_count(len(columns), 'column')} but {needed} are needed "
@@ -216,7 +218,7 @@ def decode_line(line: bytes, path: str | Path, number: int) -> str:
         name = "standard input" if str(path) == "-" else path
         raise DataError(
             f"{name}:{number} is not UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1} of the line): "
-            "convert the file to UTF-8, for example with iconv"
+            "convert it to UTF-8, for example with iconv"
         ) from error
 
 

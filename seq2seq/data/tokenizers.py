@@ -94,6 +94,10 @@ class Tokenizer(ABC):
         return self
 
 
+FEW = 64
+"""Fewer texts are encoded one by one: SentencePiece starts threads for a list, which takes longer than a few dozen"""
+
+
 class SentencePiece(Tokenizer):
     """Subword pieces of a SentencePiece model, unigram or BPE (Kudo and Richardson 2018, arXiv:1808.06226).
 
@@ -134,7 +138,10 @@ class SentencePiece(Tokenizer):
         return self.sampling > 0
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._processor.encode(self._escaped(texts)) if texts else []
+        escaped = self._escaped(texts)
+        if len(escaped) < FEW:
+            return [self._processor.encode(text) for text in escaped]
+        return self._processor.encode(escaped)
 
     def sample_all(self, texts: Sequence[str], seed: int) -> list[list[int]]:
         if self._sampler is None or not texts:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, RowError
 from seq2seq.models.predictors import Predictor, Reading
 from seq2seq.types import Padded, State, select
 
@@ -111,12 +111,12 @@ def levelled(src: Padded) -> tuple[Padded, Tensor, Tensor]:
 
 
 def _differences(src: Padded, season: int) -> Padded:
-    """Each step's difference from the step a season before it. Raises DataError for a window without any."""
-    lengths = src.lengths[src.lengths > 0]
-    if len(lengths) and int(lengths.min()) <= season:
-        raise DataError(
-            f"a window of {int(lengths.min())} steps is no longer than a season of {season}: give at least {season + 1}"
-        )
+    """Each step's difference from the step a season before it. Raises RowError for a window without any."""
+    for row, length in enumerate(src.lengths.tolist()):
+        if 0 < length <= season:
+            raise RowError(
+                f"a window of {length} steps is no longer than a season of {season}: give at least {season + 1}", row
+            )
     values = src.values[:, season:] - src.values[:, :-season]
     if not values.shape[1]:  # where no window holds anything
         values = torch.zeros_like(src.values[:, :1])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, RowError
 from seq2seq.nn.independent import Labelled
 from seq2seq.nn.objective import TokenLosses
 from seq2seq.types import Padded
@@ -57,7 +57,7 @@ class LinearChain(nn.Module):
         stands in its place. Correct are labels that no other one of their step is more probable than.
 
         Raises:
-            DataError: In training, labels that may not follow each other.
+            RowError: In training, labels that may not follow each other.
         """
         if self.training:
             self._check(labels)
@@ -146,9 +146,11 @@ class LinearChain(nn.Module):
         first = self.barred_first[numbers[:, :1]] & known[:, :1]
         for row, step in torch.cat([first, wrong], 1).nonzero()[:1].tolist():
             before = "the beginning" if step == 0 else repr(self.labels[numbers[row, step - 1]])
-            raise DataError(
+            raise RowError(
                 f"the label {self.labels[numbers[row, step]]!r} follows {before}, which IOB does not allow: begin it "
-                "with B-, or let the CRF allow all by its option iob=false"
+                "with B-, or let the CRF allow all by iob=false (model.head.steps.structure.iob, of a tagger "
+                "model.head.structure.iob)",
+                row,
             )
 
 

@@ -40,7 +40,7 @@ class Sample:
         if self.samples < 1:
             raise ConfigError(f"samples={self.samples}: expected the number of outputs of each input, 1 or more")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ConfigError(f"temperature={self.temperature}: expected a number above 0; search=greedy is its limit")
+            raise ConfigError(f"temperature={self.temperature}: expected a number above 0; beam_size=1 is its limit")
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top_k={self.top_k}: expected a number of tokens, 1 or more, or null for all")
         if self.top_p is not None and not 0 < self.top_p <= 1:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.data.fields import Fields, TextField
 from seq2seq.data.labels import TagsField
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, RowError
 from seq2seq.models.predictors import Predictor
 from seq2seq.nn.independent import Labelled
 from seq2seq.tasks.metrics import Metric, metrics_of, scored
@@ -94,9 +94,10 @@ class Labelling:
         wrong = (steps != lengths.to(steps.device)).nonzero()
         if len(wrong):
             row = int(wrong[0])
-            raise DataError(
+            raise RowError(
                 f"an input of {int(steps[row])} steps has {int(lengths[row])} labels: give as many labels as steps, "
-                "and choose a tokenizer whose tokens are what has labels (tokenizer=words or tokenizer=characters)"
+                "and choose a tokenizer whose tokens are what has labels (tokenizer=words or tokenizer=characters)",
+                row,
             )
 
     def _prediction(self, found: Labelled, probs: Tensor, attention: Tensor | None) -> Prediction:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seq2seq.data.datasets import Dataset
-from seq2seq.errors import ConfigError, UserError, nearest
+from seq2seq.errors import ConfigError, RowError, UserError, nearest
 from seq2seq.training.ahead import Ahead
 from seq2seq.training.carry import Carry, States
 from seq2seq.training.distributed import Processes
@@ -210,6 +210,8 @@ class Gradients:
                 last = position == len(batches) - 1
                 with self._reduction.overlapping() if last else nullcontext():
                     report.sums.add(self._backward(indices, update))
+        except RowError as failure:
+            report.failure = failure.placed(self.data.where(int(indices[failure.row])))
         except (NotFinite, UserError) as failure:
             report.failure = failure
         except (RuntimeError, MemoryError) as error:

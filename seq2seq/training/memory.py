@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from seq2seq.errors import TrainingError
+from seq2seq.errors import RowError, TrainingError
 
 Result = TypeVar("Result")
 _SIGNS = ("out of memory", "can't allocate memory", "alloc_failed")  # CUDA's, the CPU allocator's, cuBLAS's and cuDNN's
@@ -52,12 +52,18 @@ def in_parts(
     where: Callable[[int], str],
     say: Callable[[str], None],
 ) -> Iterator[tuple[np.ndarray, Result]]:
-    """Does work on a batch, or on parts of it that fit into memory; gives each part and its result."""
+    """Does work on a batch, or on parts of it that fit into memory; gives each part and its result.
+
+    Raises:
+        DataError: An example is not what was promised, with its place.
+    """
     waiting = [indices]
     while waiting:
         part, failed = waiting.pop(0), None
         try:
             result = work(part)
+        except RowError as error:
+            raise error.placed(where(int(part[error.row]))) from None
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -122,6 +122,9 @@ def test_tab_separated(tmp_path: Path) -> None:
     reader = TabSeparated(path=path, src_column=2, tgt_column=1)
     assert list(reader) == [Example("Hund", '"dog', "a.tsv:1"), Example("Katze", "cat", "a.tsv:2")]
     assert [example.tgt for example in TabSeparated(path=path, tgt_column=None)] == [None, None]
+    path.write_bytes(b"a\tb\n\nc\td\n")
+    with pytest.raises(DataError, match=r"a\.tsv:2 is empty: expected a pair with a tab between"):
+        list(TabSeparated(path=path))
     path.write_bytes(b"a\tb\nonly one\n")
     with pytest.raises(DataError, match=r"a\.tsv:2 has 1 column but 2 are needed"):
         list(TabSeparated(path=path))

@@ -222,7 +222,7 @@ def test_a_vocabulary_larger_than_the_text_supports_names_the_largest(
     model_type: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(
-        ConfigError, match=r"^vocab_size is 50000, .* at most \d+ .*; set vocab_size=(\d+) or less"
+        ConfigError, match=r"^vocab_size is 50000, .* at most \d+ .*; set data\.vocab_size=(\d+) or less"
     ) as error:
         learner(model_type, 50_000).learn(sentences())
     largest = int(str(error.value).split("at most ")[1].split()[0])

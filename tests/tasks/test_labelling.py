@@ -94,6 +94,9 @@ def test_tags_by_a_crf_and_a_label_of_the_whole_from_files_to_answers(tmp_path: 
     assert "span_f1               100.00  conlleval|precision:100.00|recall:100.00|spans:4" in figures.out
     said = command("predict", "model=run", "input=words", "output=out.txt", "attention=marks", cwd=tmp_path)
     assert said.code == 0 and len(list((tmp_path / "marks").iterdir())) == 3, said.err
+    (tmp_path / "tags").write_text("O B-to\nO I-from\nO B-from O B-to\n", encoding="utf-8")
+    wrong = command("train", "recipe=slots", "data=tagged", *files, "run=third", "threads=1", cwd=tmp_path)
+    assert "error: words:2: the label 'I-from' follows 'O', which IOB does not allow" in wrong.err
     (tmp_path / "tags").write_text("O B-to\nO O B-from\nO B-from O B-to\n", encoding="utf-8")
     wrong = command("train", "recipe=slots", "data=tagged", *files, "run=other", "threads=1", cwd=tmp_path)
     assert wrong.code == 1 and wrong.err.splitlines()[-1].startswith("error: words:2 has 2 words but tags:2 has 3 tags")
@@ -102,4 +105,4 @@ def test_tags_by_a_crf_and_a_label_of_the_whole_from_files_to_answers(tmp_path: 
 def test_as_many_labels_as_words_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("to Rome\tO\n", encoding="utf-8")
     result = command("train", *QUICK, "name=test", "model=tagger", "target=tags", cwd=tmp_path)
-    assert result.code == 1 and "an input of 2 steps has 1 labels" in result.err.replace("\n", " ")
+    assert result.code == 1 and "error: train.tsv:1: an input of 2 steps has 1 labels" in result.err

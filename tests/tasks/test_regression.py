@@ -117,9 +117,10 @@ def test_a_series_from_the_command_line_to_a_forecast(tmp_path: Path) -> None:
     assert blank["text"] == "" and (tmp_path / "maps" / "1.png").exists()
     assert seq2seq.load(tmp_path / "good")([" ".join("1" * 35)])[0].count(" ") == 6
     (tmp_path / "in.txt").write_text("1 2 3\n", encoding="utf-8")
-    assert "no longer than a season" in mistake("predict", "model=good", "input=in.txt", cwd=tmp_path)
-    (tmp_path / "in.txt").write_text("1 2 nan\n", encoding="utf-8")
-    assert "step 3 (nan)" in mistake("predict", "model=good", "input=in.txt", cwd=tmp_path)
+    told = mistake("predict", "model=good", "input=in.txt", cwd=tmp_path)
+    assert told.startswith("in.txt:1: a window of 3 steps is no longer than a season")
+    (tmp_path / "in.txt").write_text("\n1 2 nan\n", encoding="utf-8")
+    assert "in.txt:2: step 3 (nan)" in mistake("predict", "model=good", "input=in.txt", cwd=tmp_path)
     figures = command("evaluate", "model=good", "data.split=test", cwd=tmp_path)
     assert figures.code == 0 and {line.split()[0] for line in figures.out.splitlines()} >= {
         "coverage",

@@ -169,7 +169,8 @@ def fetch(network: str, which: str) -> dict[str, Tensor]:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: the checksum
         raise ConfigError(
-            f"weights={which}: {url} cannot be fetched ({_first_line(error)}); fetch it otherwise and give its path"
+            f"weights={which}: {url} cannot be fetched ({_first_line(error)}); fetch it otherwise and give "
+            "its path (model.encoder.weights=FILE), or learn from scratch by data/cnn=small"
         ) from error
 
 
