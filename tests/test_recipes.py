@@ -114,6 +114,7 @@ EIGHT = {
         "data.valid.size=8",
         "data.valid.part=train",
         "data.length=8",
+        "data.shortest=8",
         "trainer.max_updates=100",
         "trainer.validate_every=100",
     ],

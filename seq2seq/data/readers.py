@@ -104,11 +104,10 @@ class TabSeparated:
             if self.header and number == 1:
                 continue
             columns = line.split("\t")
-            if not line.strip():
-                raise DataError(f"{self.path}:{number} is empty: expected a pair with a tab between; take the line out")
             if len(columns) < needed:
+                has = f"has {_count(len(columns), 'column')}" if line.strip() else "is empty"
                 raise DataError(
-                    f"{self.path}:{number} has {_count(len(columns), 'column')} but {needed} are needed "
+                    f"{self.path}:{number} {has} but {needed} are needed "
                     f"(src_column={self.src_column}, tgt_column={self.tgt_column}): separate columns by one tab"
                 )
             tgt = None if self.tgt_column is None else columns[self.tgt_column]

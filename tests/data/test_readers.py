@@ -123,7 +123,7 @@ def test_tab_separated(tmp_path: Path) -> None:
     assert list(reader) == [Example("Hund", '"dog', "a.tsv:1"), Example("Katze", "cat", "a.tsv:2")]
     assert [example.tgt for example in TabSeparated(path=path, tgt_column=None)] == [None, None]
     path.write_bytes(b"a\tb\n\nc\td\n")
-    with pytest.raises(DataError, match=r"a\.tsv:2 is empty: expected a pair with a tab between"):
+    with pytest.raises(DataError, match=r"a\.tsv:2 is empty but 2 are needed"):
         list(TabSeparated(path=path))
     path.write_bytes(b"a\tb\nonly one\n")
     with pytest.raises(DataError, match=r"a\.tsv:2 has 1 column but 2 are needed"):
