@@ -17,7 +17,6 @@ programs do not count.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -30,6 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from seq2seq.config import short_waits
 
 VOCAB, EMBEDDING, ENCODER, DECODER, TOKENS = 8000, 256, 256, 512, 4096
 
@@ -311,7 +312,7 @@ def main() -> None:
     parser.add_argument("--tgt", help="their references, for BLEU")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do
+    short_waits()  # as the commands do
     if given.one:
         import torch
 

@@ -39,9 +39,7 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
     """
     import hydra
 
-    # Threads that spin while they wait are many times slower as soon as another process wants a core. Read by OpenMP
-    # when torch is imported, which no entry has done yet.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    short_waits()  # before torch is imported, which no entry has done yet
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors itself, on many lines
     # What is wrong before the entry begins, every process that torchrun starts finds: one of a machine tells.
@@ -75,6 +73,18 @@ def run(name: str, entry: Callable[[Any], None], *, open_sections: Sequence[str]
             if begun or isinstance(error, UserError):
                 raise
             raise ConfigError(str(error)) from error  # Hydra's, about a list of defaults that makes no sense
+
+
+def short_waits() -> None:
+    """Has OpenMP's threads spin for some microseconds while they wait for work, and then sleep; unless told otherwise.
+
+    Those that spin for long, as they do by themselves, are many times slower as soon as another process wants a core;
+    those that do not spin at all gain nothing by a second thread in networks of a few hundred features, whose products
+    are done before a sleeper has woken up. Read by libgomp when torch is imported.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def recipe_folders(arguments: Sequence[str]) -> list[Path]:

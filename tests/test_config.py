@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config import CONF
+from seq2seq.config import CONF, short_waits
 from seq2seq.errors import ConfigError
 from seq2seq.objects import build
 from tests.commands import PACKAGE, TINY, command, mistake
@@ -238,3 +238,14 @@ def test_a_wheel_carries_its_configuration_and_takes_recipes_of_ones_own(tmp_pat
         [sys.executable, "-c", code], cwd=tmp_path / "work", env=environment, check=True, capture_output=True, text=True
     )
     assert str(tmp_path) in seen.stdout
+
+
+def test_threads_spin_for_a_moment_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    for given, expected in [({}, ("PASSIVE", "1000")), ({names[0]: "ACTIVE"}, ("ACTIVE", None))]:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        short_waits()
+        assert tuple(os.environ.get(name) for name in names) == expected
