@@ -163,14 +163,15 @@ def fetch(network: str, which: str) -> dict[str, Tensor]:
     """
     if (network, which) not in FILES:
         known = [name for kind, name in FILES if kind == network]
-        raise ConfigError(f"weights={which}: none are published for {network}; known are: {', '.join(known) or 'none'}")
+        choice = f"known are: {', '.join(known)}" if known else "it learns from scratch, by data.weights=null"
+        raise ConfigError(f"weights={which}: none are published for {network}; {choice}")
     url = f"{HOME}/{FILES[network, which]}"
     try:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: the checksum
         raise ConfigError(
-            f"weights={which}: {url} cannot be fetched ({_first_line(error)}); fetch it otherwise and give "
-            "its path (model.encoder.weights=FILE), or learn from scratch by data/cnn=small"
+            f"weights={which}: {url} cannot be fetched ({_first_line(error)}); fetch it otherwise and give its path "
+            "(model.encoder.weights=FILE), or learn from scratch (data/cnn=small data.weights=null data.pixels=64)"
         ) from error
 
 
