@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import run
-from seq2seq.predict import SEARCH, opened
+from seq2seq.predict import SEARCH
 
 if TYPE_CHECKING:
     from seq2seq.data.readers import Reader
@@ -19,6 +19,7 @@ def main(config: Any) -> None:
     """Decodes a part of the data, or files, and prints figures; see ``conf/use/evaluate.yaml``."""
     from seq2seq import results
     from seq2seq.data.fields import TextField
+    from seq2seq.data.streams import opened
     from seq2seq.errors import ConfigError
     from seq2seq.tasks.metrics import kindred, metrics_of
 
@@ -37,7 +38,6 @@ def main(config: Any) -> None:
     rival = None if config.baseline is None else baseline(config, model, reader, len(examples))
     seen = results.evaluate(model, reader, task=task, say=results.to_stderr)
     outputs = [best[0].text for best in seen.predictions]
-    references = [example.tgt for example in examples]
     for name in (name for name in seen.figures if name != "loss"):
         print(f"{name:<18}{seen.figures[name]:10.4f}")
     for metric in metrics:
@@ -48,7 +48,12 @@ def main(config: Any) -> None:
             file.writelines(f"{best[0]}\n" for best in seen.predictions)
     if rival is not None:
         names = [metric.name for metric in metrics if metric.name in ("bleu", "chrf", "ter")]
-        compare(config, {f"baseline ({config.baseline})": rival(), config.model: outputs}, references, names)
+        compare(
+            config,
+            {f"baseline ({config.baseline})": rival(), config.model: outputs},
+            [each.tgt for each in examples],
+            names,
+        )
 
 
 def chosen(config: Any, model: Model) -> Reader:

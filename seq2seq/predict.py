@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from seq2seq.config import run, unresolved
 from seq2seq.decoding import SEARCH as SEARCH
@@ -44,6 +42,7 @@ def main(config: Any) -> None:
 def as_it_comes(config: Any, listed: list[str] | None, count: int, most: int) -> None:
     """From wherever to wherever, each chunk as soon as it is done. ``listed``: the sources, where no text has them."""
     from seq2seq.data import streams
+    from seq2seq.data.streams import opened
     from seq2seq.workers import decoded
 
     chunks = streams.chunks(config.input, most) if listed is None else streams.in_chunks(listed, most)
@@ -71,33 +70,6 @@ def in_parts(config: Any, source: Path, target: Path, count: int, most: int) -> 
                 parts.add(chunk, text)
         if (left := parts.join()) and "RANK" not in os.environ:
             results.to_stderr(f"{parts.folder}: others work on {left:,} parts; the last of them to end writes {target}")
-
-
-@contextmanager
-def opened(path: str) -> Iterator[TextIO]:
-    """Standard output for ``-``; else a file that is written aside and has its name once it is whole."""
-    from seq2seq.errors import DataError
-
-    if path == "-":
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-        yield sys.stdout
-        return
-    special = Path(path).exists() and not Path(path).is_file()  # /dev/null must not be replaced
-    aside = Path(path if special else f"{path}.part")
-    try:
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        file = aside.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    try:
-        with file:
-            yield file
-    except BaseException:
-        if not special and not aside.stat().st_size:
-            aside.unlink()
-        raise
-    if not special:
-        aside.replace(path)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@ from itertools import islice
 from typing import Any
 
 from seq2seq.config import run
-from seq2seq.predict import opened
 
 
 def main(config: Any) -> None:
     """Prints the log-probability of each line; see ``conf/use/score.yaml``."""
     from seq2seq import results
     from seq2seq.data.readers import ParallelText
-    from seq2seq.data.streams import MOST
+    from seq2seq.data.streams import MOST, opened
 
     model = results.open_model(config)
     pairs = iter(ParallelText(src=config.src, tgt=config.tgt))

@@ -1,4 +1,4 @@
-"""Text in chunks, as it is read or as it arrives."""
+"""Text in chunks, as it is read or as it arrives, and a place for what is written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import select
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TextIO
 
 from seq2seq.data.readers import decode_line, read_lines
+from seq2seq.errors import DataError
 
 MOST = 1024
 """Lines that are handed on at a time."""
@@ -94,3 +97,28 @@ def arriving(descriptor: int, most: int = MOST) -> Iterator[Chunk]:
 def _has_arrived(descriptor: int, seconds: float) -> bool:
     """Whether there is something to read, or the end, within some seconds."""
     return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+@contextmanager
+def opened(path: str) -> Iterator[TextIO]:
+    """Standard output for ``-``; else a file that is written aside and has its name once it is whole."""
+    if path == "-":
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    special = Path(path).exists() and not Path(path).is_file()  # /dev/null must not be replaced
+    aside = Path(path if special else f"{path}.part")
+    try:
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        file = aside.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        if not special and not aside.stat().st_size:
+            aside.unlink()
+        raise
+    if not special:
+        aside.replace(path)

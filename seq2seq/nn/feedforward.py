@@ -25,6 +25,8 @@ class Feedforward(nn.Module):
         dropout: Share of features dropped between layers.
     """
 
+    bidirectional = False
+
     def __init__(self, *, input_dim: int, hidden_dim: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         if num_layers < 1 or hidden_dim < 1:
