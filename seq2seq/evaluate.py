@@ -38,6 +38,7 @@ def main(config: Any) -> None:
     rival = None if config.baseline is None else baseline(config, model, reader, len(examples))
     seen = results.evaluate(model, reader, task=task, say=results.to_stderr)
     outputs = [best[0].text for best in seen.predictions]
+    references = [example.tgt for example in examples]
     for name in (name for name in seen.figures if name != "loss"):
         print(f"{name:<18}{seen.figures[name]:10.4f}")
     for metric in metrics:
@@ -48,12 +49,7 @@ def main(config: Any) -> None:
             file.writelines(f"{best[0]}\n" for best in seen.predictions)
     if rival is not None:
         names = [metric.name for metric in metrics if metric.name in ("bleu", "chrf", "ter")]
-        compare(
-            config,
-            {f"baseline ({config.baseline})": rival(), config.model: outputs},
-            [each.tgt for each in examples],
-            names,
-        )
+        compare(config, {f"baseline ({config.baseline})": rival(), config.model: outputs}, references, names)
 
 
 def chosen(config: Any, model: Model) -> Reader:
@@ -93,9 +89,8 @@ def compare(config: Any, systems: dict[str, list[str]], references: References, 
     """Prints the paired bootstrap of two systems by sacrebleu's metrics, the first system being the baseline."""
     from seq2seq.metrics.text import paired_bootstrap
 
-    names = names or ["bleu"]
     print(f"\npaired bootstrap, {config.samples} samples")
-    for row in paired_bootstrap(systems, references, names=names, samples=config.samples):
+    for row in paired_bootstrap(systems, references, names=names or ["bleu"], samples=config.samples):
         p_value = "" if row.p_value is None else f"  p = {row.p_value:.4f}"
         print(f"{row.metric:<6}{row.score:8.2f}  ({row.mean:.2f} ± {row.interval:.2f}){p_value}  {row.system}")
 
