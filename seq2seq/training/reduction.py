@@ -144,9 +144,9 @@ class Reduction:
 
 
 def _shared(parameters: list[nn.Parameter], processes: Processes) -> Shared | None:
-    """Memory for the gradients of all processes, where it can be."""
-    kinds = {(parameter.dtype, parameter.device.type) for parameter in parameters}
-    if processes.size == 1 or len(kinds) != 1 or next(iter(kinds))[1] != "cpu":
+    """Memory for the gradients of all processes, where there are any, of one type, and on the CPU."""
+    kinds = {(parameter.dtype, parameter.device) for parameter in parameters}
+    if len(kinds) != 1 or parameters[0].device.type != "cpu":
         return None
     numbers = sum(parameter.numel() for parameter in parameters)
     return shared(numbers, parameters[0].dtype, processes=processes)
