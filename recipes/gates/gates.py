@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,20 +158,21 @@ def norms(model: Model, task: Task, batch: Batch) -> list[float]:
 @contextmanager
 def watched(cell: Cell) -> Iterator[list[tuple[Tensor, ...]]]:
     """Within it, the states that a cell goes through are kept, and their gradients too."""
-    states: list[tuple[Tensor, ...]] = []
+    kind, states = type(cell), list[tuple[Tensor, ...]]()
 
     def step(*given: Any) -> tuple[Tensor, ...]:
-        state = type(cell).step(cell, *given)
+        state = kind.step(*given)
         for part in state:
             part.retain_grad()
         states.append(state)
         return state
 
-    vars(cell).update(step=step, unroll=partial(Cell.unroll, cell))  # step by step, whatever else a cell can do
+    # A class with a step of its own goes step by step, whatever else a cell can do.
+    cell.__class__ = type(kind.__name__, (kind,), {"step": step, "unroll": Cell.unroll})
     try:
         yield states
     finally:
-        del cell.step, cell.unroll
+        cell.__class__ = kind
 
 
 HEAD = f"""| task | cell | | score | {" | ".join(f"gradient {back} steps back" for back in BACK)} | seconds |

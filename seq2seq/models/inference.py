@@ -10,27 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError, nearest
-from seq2seq.nn import int8
+from seq2seq.nn import fused, int8
+from seq2seq.nn.bf16 import Bf16Linear
+from seq2seq.nn.cells import LSTM, Cell
 
 Network = TypeVar("Network", bound=nn.Module)
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
-
-
-class Bf16Linear(nn.Module):
-    """A linear layer that multiplies in bfloat16; what comes in and out is fp32.
-
-    Args:
-        linear: Whose weights to take.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight = linear.weight.detach().bfloat16()
-        self.bias = None if linear.bias is None else linear.bias.detach().bfloat16()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """``[…, in_features] -> […, out_features]``."""
-        return F.linear(inputs.bfloat16(), self.weight, self.bias).float()
 
 
 class Table(nn.Module):
@@ -94,19 +79,32 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
     if decoder.first_input is not None:
         decoder.first_input.join(first.input)
     first.input = nn.Identity()
+    joins = type(first) is LSTM and decoder.input_feed and not decoder.attends_first
+    if joins:
+        first.recurrent, first.feedback, first.joined = _joined(first.recurrent, first.feedback), None, True
     if precision == "int8":
+        for module in network.modules():
+            if isinstance(module, Cell) and module is not first and fused.reads_bf16(module):
+                swap(module, Bf16Linear)
+        if joins:
+            first.recurrent = int8.Int8Linear(first.recurrent, bounded=True)  # it reads what leaves a tanh …
         if listed:  # what is packed for 8 bits has no rows that could be taken
             decoder.output = Bf16Linear(decoder.output)
         else:
-            decoder.output = int8.Int8Linear(decoder.output, bounded=True)  # it reads what leaves a tanh …
-        if decoder.input_feed and not decoder.attends_first:
-            first.feedback = int8.Int8Linear(first.feedback, bounded=True)  # … and so does this
+            decoder.output = int8.Int8Linear(decoder.output, bounded=True)  # … and so does this
         # Most of a decoder's hidden features are near zero and a few are near one: 8 bits for both would cost more here
         # than in all other products together.
         decoder.readout = Bf16Linear(decoder.readout)
     if precision != "fp32":
         swap(network, Bf16Linear if precision == "bf16" else int8.Int8Linear)
     return network
+
+
+def _joined(one: nn.Linear, other: nn.Linear) -> nn.Linear:
+    """The layer that reads what two layers read, one after the other, and gives the sum of what they give."""
+    joined = nn.Linear(one.in_features + other.in_features, one.out_features, bias=False)
+    joined.weight.data = torch.cat([one.weight, other.weight], dim=1)
+    return joined
 
 
 def _device(network: nn.Module) -> torch.device:

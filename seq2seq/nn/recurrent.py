@@ -120,7 +120,7 @@ class Recurrent(nn.Module):
             cell, masks = self._cell(layer), state.masks[layer] if state.masks else None
             if layer == 0:
                 residual = None
-                gates = projected if feedback is None else cell.feed(projected, feedback)
+                gates, cell_state = cell.fed(projected, cell_state, feedback)
             else:
                 residual = output
                 gates = cell.project(self._between(output) if masks is None else output * masks.inputs)

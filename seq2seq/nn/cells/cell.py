@@ -40,6 +40,8 @@ class Cell(nn.Module):
         self.input = nn.Linear(input_dim, rows, bias=self.biased)
         self.recurrent = nn.Linear(hidden_dim, rows, bias=False) if self.recurs else None
         self.feedback = nn.Linear(feedback_dim, rows, bias=False) if feedback_dim else None
+        self.joined = False
+        """Whether ``recurrent`` multiplies the feedback too, which follows the hidden state then"""
         # Twice as wide as torch's own: the plateau that attention must be found from is left in half the updates.
         bound = 2 / math.sqrt(hidden_dim)
         for parameter in self.parameters():
@@ -58,6 +60,14 @@ class Cell(nn.Module):
         assert self.feedback is not None, "this cell was built without a feedback input"
         return projected + self.feedback(feedback)
 
+    def fed(self, projected: Tensor, state: CellState, feedback: Tensor | None) -> tuple[Tensor, CellState]:
+        """What ``step`` takes where there is a feedback ``[N, feedback_dim]``, given the same without it."""
+        if feedback is None:
+            return projected, state
+        if self.joined:
+            return projected, (torch.cat([state[0], feedback], dim=1), *state[1:])
+        return self.feed(projected, feedback), state
+
     def project_all(self, inputs: Tensor, feedback: Tensor | None) -> Tensor:
         """All steps' inputs ``[B, T, input_dim]``, and a feedback ``[B, feedback_dim]`` that is the same at each."""
         projected = self.project(inputs)
@@ -75,9 +85,9 @@ class Cell(nn.Module):
     ) -> tuple[Tensor, CellState]:
         """All steps: inputs ``[B, T, input_dim]`` to hidden states ``[B, T, H]``, and the state after each sequence's
         own last step. ``feedback [B, feedback_dim]`` is one that is the same at every step."""
-        kernel = vars(type(self)).get("kernel")  # a subclass with a step of its own does not inherit it
         plain = hidden_mask is None and feedback is None
-        if kernel is not None and plain and fused.fits(self, inputs.values, state):
+        kernel = fused.fitting(self, inputs.values, state) if plain else None
+        if kernel is not None:
             outputs, *others = kernel(self, inputs, state)
             return outputs, (last(outputs, inputs.lengths), *others)
         cell, states = looped(self), []
