@@ -8,8 +8,8 @@ processes), one thread each: dealing out, gradients, their reduction, clipping, 
 groups stand ready and take turns, so that a busy machine is busy for all alike; medians are printed, and the ratio is
 the median of the ratios of a turn. "apart" is the same work without any exchange between the processes: what the
 machine itself allows. "by work" is the ratio of the processor times, in which other people's work does not count, nor
-does waiting. With --model, the lines of --src are decoded as a file by ``workers=N``, start-up included: take 10,000
-lines or more, and three turns (``--decodings``).
+does waiting. With --model, the lines of --src are decoded as a file by ``workers=N``, start-up included, and "apart"
+by N commands of one process for every N-th line each: take 10,000 lines or more, and three turns (``--decodings``).
 """
 
 from __future__ import annotations
@@ -201,25 +201,31 @@ def training(sizes: Sequence[int], rounds: int, updates: int, precision: str) ->
     return found
 
 
-def decoding(sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]) -> dict[int, list[float]]:
+def decoding(
+    sizes: Sequence[int], rounds: int, model: str, src: str, options: Sequence[str]
+) -> dict[Kind, list[float]]:
     """Sentences a second of a file that is decoded by so many processes, turn by turn."""
-    lines = len(Path(src).read_text(encoding="utf-8").splitlines())
-    found: dict[int, list[float]] = {size: [] for size in sizes}
+    lines = Path(src).read_text(encoding="utf-8").splitlines()
+    kinds = [Kind(size, exchange) for size in sizes for exchange in (True, False) if exchange or size > 1]
+    found: dict[Kind, list[float]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(rounds):
-            for size in sizes:
-                files = [f"input={Path(src).resolve()}", f"output={folder}/{turn}.{size}"]
-                words = [
-                    f"model={Path(model).resolve()}",
-                    *files,
-                    f"workers={size}",
-                    "threads=1",
-                    "device=cpu",
-                    *options,
-                ]
+        for _ in range(rounds):
+            for kind in kinds:
+                shares = 1 if kind.exchange else kind.size
+                commands = []
+                for share in range(shares):
+                    given, made = (Path(folder) / f"{share}.{name}" for name in ("in", "out"))
+                    given.write_text("".join(f"{line}\n" for line in lines[share::shares]), encoding="utf-8")
+                    made.unlink(missing_ok=True)
+                    words = [f"model={Path(model).resolve()}", f"input={given}", f"output={made}"]
+                    words += [f"workers={kind.size // shares}", "threads=1", "device=cpu", *options]
+                    commands.append([sys.executable, "-m", "seq2seq.predict", *words])
                 began = time.perf_counter()
-                subprocess.run([sys.executable, "-m", "seq2seq.predict", *words], check=True)
-                found[size].append(lines / (time.perf_counter() - began))
+                running = [subprocess.Popen(command) for command in commands]
+                codes = [process.wait() for process in running]
+                if any(codes):
+                    raise SystemExit("predict has failed")
+                found[kind].append(len(lines) / (time.perf_counter() - began))
     return found
 
 
@@ -245,24 +251,11 @@ def plot(path: Path, curves: dict[str, dict[int, float]]) -> None:
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of training")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each group")
-    parser.add_argument("--updates", type=int, default=3, help="updates of a turn")
-    parser.add_argument("--decodings", type=int, default=3, help="turns in which --src is decoded")
-    parser.add_argument("--model", help="a trained model to decode with")
-    parser.add_argument("--src", help="a text file to decode")
-    parser.add_argument("--plot", help="a file for the curve")
-    parser.add_argument("options", nargs="*", help="of seq2seq.predict, as beam_size=5")
-    given = parser.parse_args()
-    sizes = sorted({1, *given.processes})
-    curves: dict[str, dict[int, float]] = {}
+def training_table(sizes: Sequence[int], given: argparse.Namespace) -> dict[int, float]:
+    """Measures and prints; how many times as fast as one process so many are."""
     found = training(sizes, given.rounds, given.updates, given.precision)
     print(f"training in {given.precision}   target tokens/s   times one   by work    apart   by work")
-    base = found[Kind(1, True)]
+    base, curve = found[Kind(1, True)], {}
     for size in sizes:
         print(f"{size} process{'es' if size > 1 else '  '}", end="")
         for exchange in (True, False):
@@ -272,14 +265,38 @@ def main() -> None:
             times = ratio([turn.tokens for turn in turns], [turn.tokens for turn in base])
             print(f"{times:12.2f}{ratio([turn.work for turn in base], [turn.work for turn in turns]):10.2f}", end="")
             if exchange:
-                curves.setdefault("training", {})[size] = times
+                curve[size] = times
         print()
-    if given.model:
+    return curve
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of training")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each group")
+    parser.add_argument("--updates", type=int, default=3, help="updates of a turn")
+    parser.add_argument("--decodings", type=int, default=3, help="turns in which --src is decoded")
+    parser.add_argument("--only", choices=["training", "decoding"])
+    parser.add_argument("--model", help="a trained model to decode with")
+    parser.add_argument("--src", help="a text file to decode")
+    parser.add_argument("--plot", help="a file for the curve")
+    parser.add_argument("options", nargs="*", help="of seq2seq.predict, as beam_size=5")
+    given = parser.parse_args()
+    sizes = sorted({1, *given.processes})
+    curves: dict[str, dict[int, float]] = {}
+    if given.only != "decoding":
+        curves["training"] = training_table(sizes, given)
+    if given.model and given.only != "training":
         decoded = decoding(sizes, given.decodings, given.model, given.src, given.options)
-        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one")
+        one = decoded[Kind(1, True)]
+        print(f"\ndecoding {Path(given.src).name}   sentences/s   times one    apart")
         for size in sizes:
-            times = ratio(decoded[size], decoded[1])
-            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(decoded[size]):18,.0f}{times:12.2f}")
+            together, apart = decoded[Kind(size, True)], decoded.get(Kind(size, False), one)
+            times = ratio(together, one)
+            print(f"{size} process{'es' if size > 1 else '  '}{statistics.median(together):18,.0f}", end="")
+            print(f"{times:12.2f}{ratio(apart, one):9.2f}")
             curves.setdefault("decoding a file", {})[size] = times
     if given.plot:
         plot(Path(given.plot), curves)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TextIO
 from seq2seq.data.readers import decode_line, read_lines
 from seq2seq.errors import DataError
 
-MOST = 1024
+MOST = 512
 """Lines that are handed on at a time."""
 _PIECE = 1 << 16
 """Bytes asked for at a time: what a pipe holds."""

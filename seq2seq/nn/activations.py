@@ -9,17 +9,11 @@ from torch import Tensor
 
 SOME = 8192
 """Numbers from which on tanh by way of σ is worth its three calls"""
-ROWS = 128
-"""Rows of logits that are normalised at once on a CPU, where they stay near the cache and need little memory"""
 
 
 def log_softmax_(logits: Tensor) -> Tensor:
     """Rows of logits ``[N, V]`` to log-probabilities, in place unless a gradient is wanted of them."""
-    if logits.requires_grad:
-        return logits.log_softmax(-1)
-    for part in logits.split(ROWS if logits.device.type == "cpu" else max(len(logits), 1)):
-        part.copy_(part.log_softmax(-1))
-    return logits
+    return logits.log_softmax(-1) if logits.requires_grad else torch.log_softmax(logits, -1, out=logits)
 
 
 def tanh(x: Tensor) -> Tensor:
