@@ -65,7 +65,11 @@ class LinearChain(nn.Module):
         numbers = labels.values.clamp(max=self.size - 1).unsqueeze(2)
         others = known.unsqueeze(2) & ~F.one_hot(numbers.squeeze(2), self.size).bool()
         ahead = self._ahead(scores, labels.lengths)
-        nll = self._sum(ahead) - self._sum(self._ahead(scores.masked_fill(others, -torch.inf), labels.lengths))
+        if scores.shape[1] and bool((known == labels.mask).all()):
+            told = self._path(scores, Padded(numbers.squeeze(2), labels.lengths))
+        else:  # the sum over all ways through what is not known
+            told = self._sum(self._ahead(scores.masked_fill(others, -torch.inf), labels.lengths))
+        nll = self._sum(ahead) - told
         total = nll.masked_fill(labels.lengths.to(nll.device) == 0, 0.0).sum()
         with torch.no_grad():
             likely = ahead + self._back(scores, labels.lengths)
@@ -113,6 +117,15 @@ class LinearChain(nn.Module):
         scores = scores.float()
         both = self._ahead(scores, lengths) + self._back(scores, lengths)
         return both.softmax(2)[:, : scores.shape[1]]
+
+    def _path(self, scores: Tensor, labels: Padded) -> Tensor:
+        """The score ``[B]`` of the labels ``[B, T]``, all of them known."""
+        numbers, real = labels.values, labels.mask
+        moves = self.moves.masked_fill(self.barred, math.log(TINY))[numbers[:, :-1], numbers[:, 1:]]
+        first = self.first.masked_fill(self.barred_first, math.log(TINY))[numbers[:, 0]]
+        last = self.last[numbers.gather(1, labels.lengths.to(numbers.device).clamp(min=1).unsqueeze(1) - 1).squeeze(1)]
+        each = scores.gather(2, numbers.unsqueeze(2)).squeeze(2)
+        return first + each.where(real, 0.0).sum(1) + moves.where(real[:, 1:], 0.0).sum(1) + last
 
     def _ahead(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """Logarithms ``[B, T, V]`` of the sums over all ways to a label; past its length a row stays as it is."""
