@@ -284,6 +284,8 @@ def main() -> None:
     parser.add_argument("--plot", help="a file for the curve")
     parser.add_argument("options", nargs="*", help="of seq2seq.predict, as beam_size=5")
     given = parser.parse_args()
+    if given.only == "decoding" and not (given.model and given.src):
+        parser.error("--only decoding needs --model and --src")
     sizes = sorted({1, *given.processes})
     curves: dict[str, dict[int, float]] = {}
     if given.only != "decoding":

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError, nearest
 from seq2seq.nn import fused, int8
-from seq2seq.nn.bf16 import Bf16Linear
+from seq2seq.nn.bf16 import Bf16Linear, Bf16Reader
 from seq2seq.nn.cells import LSTM, Cell
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -54,7 +54,8 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
     """Changes a network in place into one that only decodes and scores, and returns it.
 
     The decoder's first product becomes a look-up, and with ``bf16`` or ``int8`` the products take that type (the
-    readout bf16 in either case). Results equal those of the network as it was, to the rounding of the type.
+    readout, and an encoder's LSTMs of few features, bf16 in either case). Results equal those of the network as it was,
+    to the rounding of the type.
 
     Args:
         network: In evaluation mode, on its device.
@@ -66,38 +67,44 @@ def for_inference(network: Network, precision: str, *, listed: bool = False) -> 
         ConfigError: This processor cannot compute in this precision.
     """
     decoder: Any = getattr(network, "decoder", None)
-    if decoder is None:
+    if decoder is None and precision == "auto":
         # What only reads takes a moment in fp32, and its inputs may be numbers of any size, which 8 bits hold badly.
-        if precision not in ("auto", "fp32"):
-            swap(network, Bf16Linear if resolved(precision, _device(network)) == "bf16" else int8.Int8Linear)
+        precision = "fp32"
+    precision = resolved(precision, next(network.parameters()).device)
+    if decoder is not None:
+        _prepare(decoder, precision, listed)
+    if precision == "fp32":
         return network
-    table = decoder.embedding.weight
-    precision = resolved(precision, table.device)
+    for module in getattr(network, "encoder", nn.Identity()).modules():
+        if isinstance(module, Cell) and (precision == "bf16" or fused.reads_bf16(module)):
+            swap(module, Bf16Reader)
+    swap(network, Bf16Linear if precision == "bf16" else int8.Int8Linear)
+    return network
+
+
+def _prepare(decoder: Any, precision: str, listed: bool) -> None:
+    """Makes of a decoder's parts what no general rule would make of them."""
     first = decoder.recurrent.layers[0][0]
     dtype = torch.float32 if precision == "fp32" else torch.float16
-    decoder.embedding = Table(embedding=table, linear=first.input, dtype=dtype)
+    decoder.embedding = Table(embedding=decoder.embedding.weight, linear=first.input, dtype=dtype)
     if decoder.first_input is not None:
         decoder.first_input.join(first.input)
     first.input = nn.Identity()
-    joins = type(first) is LSTM and decoder.input_feed and not decoder.attends_first
-    if joins:
+    fed = decoder.input_feed and not decoder.attends_first
+    if fed and type(first) is LSTM:
+        assert first.recurrent is not None and first.feedback is not None
         first.recurrent, first.feedback, first.joined = _joined(first.recurrent, first.feedback), None, True
-    if precision == "int8":
-        for module in network.modules():
-            if isinstance(module, Cell) and module is not first and fused.reads_bf16(module):
-                swap(module, Bf16Linear)
-        if joins:
-            first.recurrent = int8.Int8Linear(first.recurrent, bounded=True)  # it reads what leaves a tanh …
-        if listed:  # what is packed for 8 bits has no rows that could be taken
-            decoder.output = Bf16Linear(decoder.output)
-        else:
-            decoder.output = int8.Int8Linear(decoder.output, bounded=True)  # … and so does this
-        # Most of a decoder's hidden features are near zero and a few are near one: 8 bits for both would cost more here
-        # than in all other products together.
-        decoder.readout = Bf16Linear(decoder.readout)
-    if precision != "fp32":
-        swap(network, Bf16Linear if precision == "bf16" else int8.Int8Linear)
-    return network
+    if precision != "int8":
+        return
+    if fed and first.feedback is not None:
+        first.feedback = int8.Int8Linear(first.feedback, bounded=True)  # it reads what leaves a tanh …
+    if listed:  # what is packed for 8 bits has no rows that could be taken
+        decoder.output = Bf16Linear(decoder.output)
+    else:
+        decoder.output = int8.Int8Linear(decoder.output, bounded=True)  # … and so does this
+    # Most of a decoder's hidden features are near zero and a few are near one: 8 bits for both would cost more here
+    # than in all other products together.
+    decoder.readout = Bf16Linear(decoder.readout)
 
 
 def _joined(one: nn.Linear, other: nn.Linear) -> nn.Linear:
@@ -105,10 +112,6 @@ def _joined(one: nn.Linear, other: nn.Linear) -> nn.Linear:
     joined = nn.Linear(one.in_features + other.in_features, one.out_features, bias=False)
     joined.weight.data = torch.cat([one.weight, other.weight], dim=1)
     return joined
-
-
-def _device(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device
 
 
 def swap(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:

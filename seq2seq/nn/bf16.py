@@ -21,3 +21,8 @@ class Bf16Linear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """``[…, in_features] -> […, out_features]``."""
         return F.linear(inputs.bfloat16(), self.weight, self.bias).float()
+
+
+class Bf16Reader(Bf16Linear):
+    """One of a cell that reads whole sequences and never takes a single step, so that a kernel, which rounds hidden
+    states to bfloat16 too, may stand in for its loop (``nn.fused``)."""

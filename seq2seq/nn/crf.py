@@ -133,16 +133,18 @@ class LinearChain(nn.Module):
             return torch.zeros_like(scores).sum(1, keepdim=True)
         moves, real = self._moves(), Padded(scores, lengths).mask.unsqueeze(2)
         ways = [self.first.masked_fill(self.barred_first, math.log(TINY)) + scores[:, 0]]
-        for step in range(1, scores.shape[1]):
-            ways.append(torch.where(real[:, step], _moved(ways[-1], moves) + scores[:, step], ways[-1]))
+        with _exactly(scores):
+            for step in range(1, scores.shape[1]):
+                ways.append(torch.where(real[:, step], _moved(ways[-1], moves) + scores[:, step], ways[-1]))
         return torch.stack(ways, 1)
 
     def _back(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """Logarithms ``[B, T, V]`` of the sums over all ways from a label to the end."""
         moves, real = self._moves().T, Padded(scores, lengths).mask.unsqueeze(2)
         ways = [self.last.expand(len(scores), -1)]
-        for step in range(scores.shape[1] - 1, 0, -1):
-            ways.append(torch.where(real[:, step], _moved(ways[-1] + scores[:, step], moves), ways[-1]))
+        with _exactly(scores):
+            for step in range(scores.shape[1] - 1, 0, -1):
+                ways.append(torch.where(real[:, step], _moved(ways[-1] + scores[:, step], moves), ways[-1]))
         return torch.stack(ways[::-1], 1)
 
     def _sum(self, ahead: Tensor) -> Tensor:
@@ -165,6 +167,11 @@ class LinearChain(nn.Module):
                 "model.head.structure.iob)",
                 row,
             )
+
+
+def _exactly(scores: Tensor) -> torch.autocast:
+    """Within it products are fp32: what is looked for is a small difference of large sums."""
+    return torch.autocast(scores.device.type, enabled=False)
 
 
 def _moved(ways: Tensor, moves: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """torch's own recurrent kernels, cuDNN's on a GPU and oneDNN's for an LSTM on a CPU: a whole sequence in one call.
 
-They equal the loops over the cells' steps, which is where what a cell computes is written down. On one thread of a CPU
+They equal the loops over the cells' steps, which is where what a cell computes is written down; in bfloat16, where a
+kernel rounds the hidden states too, to that rounding. On one thread of a CPU
 an LSTM's kernel takes 0.1 to 0.4 of the loop's time with 32 features, 0.2 to 0.8 with 128 and 0.3 to 0.9 with 256, in
 training as in reading; those of the others 0.6 to 1 of it. They have not been run on a GPU yet.
 """
@@ -14,18 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.autocast import autocast_to
-from seq2seq.nn.bf16 import Bf16Linear
+from seq2seq.nn.autocast import autocast_to, product_dtype
+from seq2seq.nn.bf16 import Bf16Reader
 from seq2seq.types import Padded
 
 Kernel = Callable[[Any, Padded, tuple[Tensor, ...]], tuple[Tensor, ...]]
 """A cell, its inputs and the state before them to the hidden states ``[B, T, H]``, and the last of what else it has"""
 
 TRAINS = 1 << 14
-"""Numbers in the hidden states of a batch up to which an LSTM's kernel trains faster than the loop, which makes the
+"""Numbers in the hidden states of a batch from which on the loop trains faster than an LSTM's kernel: it makes the
 weights' gradients in fewer products"""
 READS = 256
-"""Features of a hidden state up to which it reads faster in bfloat16 than a loop does in 8 bits"""
+"""Features of a hidden state up to which an LSTM's kernel reads faster in bfloat16 than the loop does in 8 bits"""
 CERTAIN = 1e4
 """A gate's value before its activation that opens it wholly, or, negative, shuts it"""
 COLUMNS = 16
@@ -36,15 +37,15 @@ def fitting(cell: Any, inputs: Tensor, state: tuple[Tensor, ...]) -> Kernel | No
     """The kernel that can stand in for a cell's loop over these inputs, and is worth it; None where there is none."""
     kernel: Kernel | None = vars(type(cell)).get("kernel")  # a subclass with a step of its own does not inherit it
     kinds = {type(part) for part in (cell.input, cell.recurrent)}
-    if kernel is None or kinds not in ({nn.Linear}, {Bf16Linear}):
+    if kernel is None or not inputs.numel() or kinds not in ({nn.Linear}, {Bf16Reader}):
         return None
-    if inputs.device.type == "cuda":
-        return kernel
+    if inputs.device.type == "cuda":  # where all of a state would be kept in bfloat16
+        return kernel if kinds == {nn.Linear} else None
     if inputs.device.type != "cpu" or any(tensor.dtype != torch.float32 for tensor in (inputs, *state)):
         return None
     if kernel is lstm and torch.is_grad_enabled() and state[0].numel() > TRAINS:
         return None
-    dtype = autocast_to(cell.input.weight[:0]).dtype
+    dtype = product_dtype(cell.input.weight)
     # In bfloat16 the others would keep their states in it too, where what a step adds to a long memory is lost.
     fits = dtype == torch.float32 or (dtype == torch.bfloat16 and kernel is lstm and _mixes())
     return kernel if fits else None

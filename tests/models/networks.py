@@ -14,7 +14,7 @@ from seq2seq.models.decoder import Decoder
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.encoders import RecurrentEncoder
 from seq2seq.nn.attention import Attention
-from seq2seq.nn.bridge import Last, Projected, Zero
+from seq2seq.nn.bridge import FirstInput, Last, Projected, Zero
 from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.glimpse import Mean
 from seq2seq.nn.recurrent import Recurrent
@@ -62,6 +62,7 @@ def decoder(
     dropout: float = 0.0,
     embedding: Embedding | None = None,
     recurrent: Callable[..., Recurrent] | None = None,
+    first_input: Callable[..., FirstInput] | None = None,
     memory_dim: int = D,
     summary_dim: int = D,
 ) -> Decoder:
@@ -78,6 +79,7 @@ def decoder(
             dropout=dropout,
             memory_dim=memory_dim,
             summary_dim=summary_dim,
+            first_input=first_input,
         )
     )
 
@@ -96,10 +98,11 @@ def encoder(
     return shaken(RecurrentEncoder(embedding=embedding, recurrent=recurrent, dropout=dropout))
 
 
-def network(*, size: int = V, tying: str = "none", seed: int = 0, **options: Any) -> EncoderDecoder:
-    """An encoder-decoder with the given decoder options."""
+def network(*, size: int = V, tying: str = "none", seed: int = 0, reads: str = "gru", **options: Any) -> EncoderDecoder:
+    """An encoder-decoder with the given decoder options, and cells of the encoder."""
     made = partial(decoder, **{"embedding": table(size), **options})
-    return shaken(EncoderDecoder(encoder=encoder(embedding=table(size)), decoder=made, tying=tying), seed)
+    first = encoder(embedding=table(size), cell=reads)
+    return shaken(EncoderDecoder(encoder=first, decoder=made, tying=tying), seed)
 
 
 def tokens(*lengths: int, longest: int | None = None, size: int = V, seed: int = 0) -> Padded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,13 +10,15 @@ import torch
 
 from seq2seq.errors import ConfigError
 from seq2seq.models.inference import for_inference
-from seq2seq.nn import int8
+from seq2seq.nn import fused, int8
+from seq2seq.nn.bf16 import Bf16Linear, Bf16Reader
+from seq2seq.nn.bridge import FirstInput
 from seq2seq.nn.cells import CELLS
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import Greedy
 from seq2seq.search.limits import Limits
 from seq2seq.search.scoring import NoLengthPenalty
-from tests.models.networks import ATTENTIONS, V, network, row, tokens
+from tests.models.networks import ATTENTIONS, BRIDGES, V, network, row, tokens
 from tests.nn.helpers import close
 
 SRC, TGT = tokens(4, 2, 3), tokens(2, 5, 4, seed=1)
@@ -66,6 +69,46 @@ def test_every_cell_computes_in_every_precision(precision: str, cell: str) -> No
 
 
 @pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize("input_feed", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@torch.inference_mode()
+def test_what_is_fed_before_bos_stays(precision: str, input_feed: bool, cell: str) -> None:
+    options = {"cell": cell, "input_feed": input_feed, "first_input": FirstInput}
+    plain, fast = network(**options).eval(), ready(precision, **options)
+    given, expected = (each.logits(each(SRC, TGT).outputs)[TGT.mask] for each in (fast, plain))
+    assert (given - expected).norm() / expected.norm() < ERRORS[precision]
+
+
+@pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize("bridge", BRIDGES)
+@torch.inference_mode()
+def test_a_first_state_may_have_any_size(precision: str, bridge: str) -> None:
+    """A minGRU's state lies within no bounds, and ``last`` hands it on as it is."""
+    plain, fast = (make(reads="min_gru", bridge=bridge, cell="lstm") for make in (network, partial(ready, precision)))
+    plain.eval()
+    for each in (plain, fast):
+        each.encoder.embedding.weight.data.mul_(20)
+    given, expected = (each.logits(each(SRC, TGT).outputs)[TGT.mask] for each in (fast, plain))
+    assert (given - expected).norm() / expected.norm() < ERRORS[precision]
+
+
+@pytest.mark.parametrize("precision", KINDS)
+def test_lstms_read_by_kernels_and_multiply_state_and_feedback_at_once(precision: str) -> None:
+    built = ready(precision, reads="lstm", cell="lstm")
+    first = built.decoder.recurrent.layers[0][0]
+    assert first.joined and first.feedback is None
+    reads = built.encoder.recurrent.layers[0][0]
+    taken = fused.fitting(reads, torch.zeros(1, 2, reads.input_dim), reads.start(1)) if precision != "int8" else None
+    if precision == "fp32":
+        assert taken is fused.lstm
+    elif fused.reads_bf16(reads):
+        assert type(reads.input) is type(reads.recurrent) is Bf16Reader
+        assert precision == "int8" or type(first.recurrent) is Bf16Linear, (
+            "a cell that steps must round as its loop does"
+        )
+
+
+@pytest.mark.parametrize("precision", KINDS)
 @torch.inference_mode()
 def test_padding_and_neighbours_change_nothing(precision: str) -> None:
     built = ready(precision)
@@ -75,8 +118,13 @@ def test_padding_and_neighbours_change_nothing(precision: str) -> None:
 
 
 @pytest.mark.parametrize("precision", KINDS)
-def test_a_score_equals_that_of_forced_decoding_and_a_beam_of_one_is_greedy(precision: str) -> None:
-    built = ready(precision)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"cell": "lstm", "reads": "lstm"}, {"cell": "lstm", "depth": (2, False), "input_feed": False}],
+    ids=str,
+)
+def test_a_score_equals_that_of_forced_decoding_and_a_beam_of_one_is_greedy(precision: str, options: Any) -> None:
+    built = ready(precision, **options)
     greedy = decoded(built, SRC, Greedy(limits=Limits(max_ratio=2.0, max_extra=3)))
     assert [found[0].tokens for found in decoded(built, SRC, beam(1))] == [found[0].tokens for found in greedy]
     for number, found in enumerate(decoded(built, SRC, beam(3))):

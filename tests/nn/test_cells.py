@@ -106,6 +106,15 @@ def test_kernels_stand_in_only_for_the_cells_as_they_are(name: str, monkeypatch:
         assert not loops(large)
 
 
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("name", TORCH)
+def test_a_batch_may_be_empty(name: str, half: bool) -> None:
+    inputs = Padded(torch.zeros(0, T, INPUT), torch.zeros(0, dtype=torch.long))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        states, _ = cell(name).unroll(inputs, cell(name).start(0))
+    assert states.shape == (0, T, HIDDEN)
+
+
 @pytest.mark.parametrize("name", TORCH)
 def test_kernels_in_bfloat16_only_sum_in_fp32(name: str) -> None:
     """A thousand small steps arrive, of which a bfloat16 state would take none after the first few hundred."""
@@ -120,6 +129,7 @@ def test_kernels_in_bfloat16_only_sum_in_fp32(name: str) -> None:
         if name != "lstm":
             assert kernel is None
             return
+        assert (kernel is fused.lstm) == fused.reads_bf16(ours)
         _, (_, cell_state) = ours.unroll(inputs, ours.start(2))
     close(cell_state.flatten(), torch.tensor([1.007, 0.5035]), 0.01)
 
@@ -139,6 +149,8 @@ def test_the_lstm_kernel_in_bfloat16_errs_no_more_than_the_loop(learns: bool, mo
         found = [real, cell_state]
         return [*found, *gradients(real.square().sum() + cell_state.sum(), ours.parameters())] if learns else found
 
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert fused.fitting(ours, inputs, ours.start(8)) is fused.lstm
     right, kernel = run(False), run(True)
     monkeypatch.setattr(fused, "fitting", lambda *_: None)
     for one, fast, looped in zip(right, kernel, run(True)):

@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.nn.crf import LinearChain
@@ -61,6 +62,16 @@ def test_all_is_as_by_brute_force(steps: int, iob: bool) -> None:
     sums = made.losses(scores, Padded(torch.tensor([ranked[-1]]), torch.tensor([steps])))
     assert float(sums.nll) == pytest.approx(float(total - paths[ranked[-1]]), abs=1e-4)
     assert int(sums.correct) == sum(int(marginals[t].argmax()) == label for t, label in enumerate(ranked[-1]))
+
+
+def test_autocast_does_not_round_the_difference_of_two_large_sums() -> None:
+    made, labels = chain(), Padded(torch.zeros(1, 100, dtype=torch.long), torch.tensor([100]))
+    scores = 12.0 * F.one_hot(labels.values, 5).float()
+    expected = made.losses(scores, labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        given = made.losses(scores, labels)
+    assert float(given.nll) == float(expected.nll)
+    assert float(given.nll) > -1e-3
 
 
 def test_the_gradient_is_that_of_brute_force() -> None:

@@ -18,6 +18,8 @@ CellState = tuple[Tensor, ...]
 class Cell(nn.Module):
     """What every cell has in common: its weights and how a sequence is stepped through.
 
+    A whole sequence may go through one of torch's kernels instead (``nn.fused``), past the methods and modules below.
+
     Args:
         input_dim: Features of each input step.
         hidden_dim: Features of the hidden state, H.
@@ -41,7 +43,7 @@ class Cell(nn.Module):
         self.recurrent = nn.Linear(hidden_dim, rows, bias=False) if self.recurs else None
         self.feedback = nn.Linear(feedback_dim, rows, bias=False) if feedback_dim else None
         self.joined = False
-        """Whether ``recurrent`` multiplies the feedback too, which follows the hidden state then"""
+        """Whether, in a network that is only used, ``recurrent`` multiplies hidden state and feedback side by side"""
         # Twice as wide as torch's own: the plateau that attention must be found from is left in half the updates.
         bound = 2 / math.sqrt(hidden_dim)
         for parameter in self.parameters():
@@ -61,12 +63,13 @@ class Cell(nn.Module):
         return projected + self.feedback(feedback)
 
     def fed(self, projected: Tensor, state: CellState, feedback: Tensor | None) -> tuple[Tensor, CellState]:
-        """What ``step`` takes where there is a feedback ``[N, feedback_dim]``, given the same without it."""
+        """The projected input and the state that ``step`` is to take, once there is a feedback ``[N, feedback_dim]``,
+        or none (zeros). Where the products are joined, it goes beside the hidden state."""
+        if not self.joined:
+            return (projected if feedback is None else self.feed(projected, feedback)), state
         if feedback is None:
-            return projected, state
-        if self.joined:
-            return projected, (torch.cat([state[0], feedback], dim=1), *state[1:])
-        return self.feed(projected, feedback), state
+            feedback = state[0].new_zeros(len(state[0]), self.feedback_dim)
+        return projected, (torch.cat([state[0], feedback], dim=1), *state[1:])
 
     def project_all(self, inputs: Tensor, feedback: Tensor | None) -> Tensor:
         """All steps' inputs ``[B, T, input_dim]``, and a feedback ``[B, feedback_dim]`` that is the same at each."""
