@@ -72,10 +72,9 @@ class Parts:
         if self._open is not None:
             self._open[2].close()
             self._aside(self._open[0]).unlink(missing_ok=True)
-        gone = self._is_joined()
-        self._lock.close()
-        if not gone and {path.name for path in self.folder.iterdir()} == {MARK, LOCK}:
+        if not self._is_joined() and self._is_idle():
             shutil.rmtree(self.folder)  # nothing has come of it
+        self._lock.close()
 
     def claim(self) -> Iterator[Chunk]:
         """The chunks of those parts of the text that nobody has finished or works on; they are this process's now.
@@ -150,6 +149,16 @@ class Parts:
             return not os.path.samestat((self.folder / LOCK).stat(), os.fstat(self._lock.fileno()))
         except FileNotFoundError:
             return True
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is there yet, and no other process works on any part."""
+        if {path.name for path in self.folder.iterdir()} != {MARK, LOCK}:
+            return False
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # a disk without locks, too
+            return False
+        return True
 
     def _begin(self, belongs: dict[str, Any]) -> int:
         """Makes the folder, or finds it; returns the number of lines of its smallest part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import multiprocessing
 import random
 from itertools import islice
 from pathlib import Path
@@ -97,6 +98,27 @@ def test_parts_that_were_taken_away_are_missed(tmp_path: Path) -> None:
     assert list(second.claim()) == []
     with pytest.raises(DataError, match="was taken away before all was done; give the command again"), second:
         second.join()
+
+
+def test_who_finds_nothing_to_do_leaves_what_others_work_on(tmp_path: Path) -> None:
+    """Two processes share a text of one part: the second ends while the first has not written anything yet."""
+    lines = write(tmp_path, 3)
+    with opened(tmp_path) as parts:
+        (chunk,) = parts.claim()
+        context = multiprocessing.get_context("spawn")  # locks are those of a process
+        other = context.Process(target=finds_nothing, args=(tmp_path,))
+        other.start()
+        other.join()
+        assert other.exitcode == 0
+        parts.add(chunk, shouted(chunk.lines))
+        assert parts.join() == 0
+    assert (tmp_path / "out").read_text(encoding="utf-8") == shouted(lines)
+
+
+def finds_nothing(folder: Path) -> None:
+    with opened(folder) as parts:
+        assert list(parts.claim()) == []
+        assert parts.join() == 1
 
 
 def test_nothing_is_left_where_nothing_came_of_it(tmp_path: Path) -> None:
