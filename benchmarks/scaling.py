@@ -41,6 +41,11 @@ class Kind(NamedTuple):
     exchange: bool
 
 
+def kinds_of(sizes: Sequence[int]) -> list[Kind]:
+    """Groups of these sizes with exchange, and those of several processes without."""
+    return [Kind(size, True) for size in sizes] + [Kind(size, False) for size in sizes if size > 1]
+
+
 class Turn(NamedTuple):
     """What some updates took."""
 
@@ -188,11 +193,10 @@ def training(sizes: Sequence[int], rounds: int, updates: int, precision: str) ->
     import torch.distributed as dist
 
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    kinds = [Kind(size, True) for size in sizes] + [Kind(size, False) for size in sizes if size > 1]
-    groups = {kind: Group(kind, store.port, precision) for kind in kinds}
+    groups = {kind: Group(kind, store.port, precision) for kind in kinds_of(sizes)}
     for group in groups.values():
         group.take(2)
-    found: dict[Kind, list[Turn]] = {kind: [] for kind in kinds}
+    found: dict[Kind, list[Turn]] = {kind: [] for kind in groups}
     for _ in range(rounds):
         for kind, group in groups.items():
             found[kind].append(group.take(updates))
@@ -206,11 +210,10 @@ def decoding(
 ) -> dict[Kind, list[float]]:
     """Sentences a second of a file that is decoded by so many processes, turn by turn."""
     lines = Path(src).read_text(encoding="utf-8").splitlines()
-    kinds = [Kind(size, exchange) for size in sizes for exchange in (True, False) if exchange or size > 1]
-    found: dict[Kind, list[float]] = {kind: [] for kind in kinds}
+    found: dict[Kind, list[float]] = {kind: [] for kind in kinds_of(sizes)}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
-            for kind in kinds:
+            for kind in found:
                 shares = 1 if kind.exchange else kind.size
                 commands = []
                 for share in range(shares):

@@ -1,9 +1,9 @@
 """torch's own recurrent kernels, cuDNN's on a GPU and oneDNN's for an LSTM on a CPU: a whole sequence in one call.
 
 They equal the loops over the cells' steps, which is where what a cell computes is written down; in bfloat16, where a
-kernel rounds the hidden states too, to that rounding. On one thread of a CPU
-an LSTM's kernel takes 0.1 to 0.4 of the loop's time with 32 features, 0.2 to 0.8 with 128 and 0.3 to 0.9 with 256, in
-training as in reading; those of the others 0.6 to 1 of it. They have not been run on a GPU yet.
+kernel rounds the hidden states too, to that rounding. On one thread of a CPU an LSTM's kernel takes 0.1 to 0.4 of the
+loop's time with 32 features, 0.2 to 0.8 with 128 and 0.3 to 0.9 with 256, in training as in reading; those of the
+others 0.6 to 1 of it. They have not been run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COLUMNS = 16
 
 def fitting(cell: Any, inputs: Tensor, state: tuple[Tensor, ...]) -> Kernel | None:
     """The kernel that can stand in for a cell's loop over these inputs, and is worth it; None where there is none."""
-    kernel: Kernel | None = vars(type(cell)).get("kernel")  # a subclass with a step of its own does not inherit it
+    kernel = _kernel(cell)
     kinds = {type(part) for part in (cell.input, cell.recurrent)}
     if kernel is None or not inputs.numel() or kinds not in ({nn.Linear}, {Bf16Reader}):
         return None
@@ -53,7 +53,12 @@ def fitting(cell: Any, inputs: Tensor, state: tuple[Tensor, ...]) -> Kernel | No
 
 def reads_bf16(cell: Any) -> bool:
     """Whether a cell that only reads is faster by its kernel in bfloat16 than by a loop in 8 bits."""
-    return vars(type(cell)).get("kernel") is lstm and cell.hidden_dim <= READS and _mixes()
+    return _kernel(cell) is lstm and cell.hidden_dim <= READS and _mixes()
+
+
+def _kernel(cell: Any) -> Kernel | None:
+    """That of a cell's own class: a subclass with a step of its own does not inherit it."""
+    return vars(type(cell)).get("kernel")
 
 
 def elman(cell: Any, inputs: Padded, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
