@@ -96,9 +96,7 @@ EIGHT = {
         "trainer.validate_every=80",
     ],
     "autoencode": [
-        "data.train.reader.size=8",
-        "data.valid.reader.size=8",
-        "data.valid.reader.part=train",
+        *("data.train.size=8", "data.valid.size=8", "data.valid.part=train"),
         "trainer.max_updates=150",
         "trainer.validate_every=150",
     ],

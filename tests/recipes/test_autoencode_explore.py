@@ -14,7 +14,7 @@ from tests.conftest import Trained
 from tests.nn.helpers import close
 from tests.recipes.scripts import script
 
-SMALL = ("threads=1", "data.train.reader.size=60", "data.valid.reader.size=30", "data.test.reader.size=30")
+SMALL = ("threads=1", "data.train.size=60", "data.valid.size=30", "data.test.size=30")
 SHORT = ("schedule=constant", "trainer.max_updates=12", "trainer.validate_every=12", "trainer.average=null")
 
 

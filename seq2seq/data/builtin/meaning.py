@@ -106,6 +106,8 @@ class Sampler:
         }
         self._active = [verb for verb in lexicon.VERBS if verb.objects]
         self._living = [verb for verb in lexicon.VERBS if "living" in verb.flags]
+        self._towards_people = [verb for verb in self._active if "person" in verb.objects]
+        self._of_people = [adjective for adjective in lexicon.ADJECTIVES if "person" in adjective.tags]
 
     def sentence(self) -> Sentence:
         """One meaning; its length is not limited."""
@@ -247,7 +249,7 @@ class Sampler:
     def _state(self, tense: str, subject: NounPhrase | None) -> Clause:
         if subject is None:
             subject = self._subject(PERSON)._replace(adjective=None)
-        adjective = self._pick([a for a in lexicon.ADJECTIVES if "person" in a.tags])
+        adjective = self._pick(self._of_people)
         negated = subject.determiner not in ("jeder", "ein") and self._chance(0.2)
         return Clause(subject, None, tense, predicate=adjective, negated=negated)
 
@@ -295,7 +297,7 @@ class Sampler:
         """A person with a relative clause about it. The relative pronoun always shows the case."""
         if subject.plain or "person" not in getattr(subject.noun, "tags", ()):
             return subject
-        verb = self._pick([v for v in self._active if "person" in v.objects])
+        verb = self._pick(self._towards_people)
         tense = self._pick(["present", "past"])
         if (subject.masculine or "dat" in verb.flags) and self._chance(0.6):
             clause = Clause(self._subject(PERSON, exclude=subject.noun), verb, tense)

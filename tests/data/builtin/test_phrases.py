@@ -9,7 +9,7 @@ from seq2seq.data.builtin import english, german
 from seq2seq.data.builtin import function_words as words
 from seq2seq.data.builtin.lexicon import ADJECTIVES, NAMES, NOUNS, VERBS, VERBS_OF_SAYING, WISSEN, Adjective, Verb
 from seq2seq.data.builtin.meaning import Clause, NounPhrase, Place, Relative, Sentence
-from seq2seq.data.builtin.phrases import LONGEST, SHORTEST, Phrases
+from seq2seq.data.builtin.phrases import LONGEST, SHORTEST, Phrases, Sentences
 from seq2seq.errors import ConfigError
 from seq2seq.types import Example
 
@@ -232,6 +232,18 @@ def test_some_verbs_meet_an_object_that_training_never_showed(parts: dict[str, l
     assert len(unseen) > 0.05 * len(tested)
     assert {noun for noun, _ in unseen} <= {noun for noun, _ in trained}
     assert {participle for _, participle in unseen} <= {participle for _, participle in trained}
+
+
+def test_english_sentences_alone_are_distinct_and_of_the_same_grammar(parts: dict[str, list[Example]]) -> None:
+    train, test = (list(Sentences(part=part, size=size, seed=1)) for part, size in (("train", 5_000), ("test", 1_000)))
+    assert all(example.src == example.tgt for example in train + test)
+    assert len({example.src for example in train + test}) == 6_000
+    assert {len(example.src.split(" ")) for example in train} == set(range(SHORTEST, LONGEST + 1))
+    words = {word for example in parts["train"] for word in example.tgt.split(" ")}
+    mine = {word for example in train for word in example.src.split(" ")}
+    assert len(mine & words) > 0.97 * len(mine), "both say the same things"
+    assert (test[16].where, len(Sentences(part="test", size=7, seed=1))) == ("sentences:test:17", 7)
+    assert Sentences(part="test", size=7, seed=1).fingerprint() != Phrases(part="test", size=7, seed=1).fingerprint()
 
 
 def test_the_fingerprint_tells_settings_apart() -> None:
