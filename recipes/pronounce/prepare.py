@@ -13,22 +13,19 @@ forty is for validation. The dictionary's licence is BSD-like, Carnegie Mellon U
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
-from seq2seq.data.fetch import as_script, fetch
-from seq2seq.errors import DataError
+from seq2seq.data.fetch import as_script
+from seq2seq.data.published import content, parser
 
 DICTIONARY, LIST = "cmudict.dict", "cmudict-0.7b.test.txt"
 GITHUB = "https://raw.githubusercontent.com"
 HOMES = {
-    DICTIONARY: f"{GITHUB}/cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9/cmudict.dict",
-    LIST: f"{GITHUB}/kalaivani-s/grapheme-to-phoneme/54b80f26bc7aaa23ae5c6ada049a8ebc0be22fed/data/{LIST}",
+    DICTIONARY: f"{GITHUB}/cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9",
+    LIST: f"{GITHUB}/kalaivani-s/grapheme-to-phoneme/54b80f26bc7aaa23ae5c6ada049a8ebc0be22fed/data",
 }
 CHECKSUMS = {
     DICTIONARY: "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
@@ -43,20 +40,15 @@ Pair = tuple[str, str]
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the script; returns its exit status."""
-    parser = argparse.ArgumentParser(description="Fetch CMUdict and its test list, and lay them down as pairs.")
-    parser.add_argument("root", type=Path, nargs="?", default=Path("data/cmudict"), help="where (%(default)s)")
-    parser.add_argument("--base-url", help=f"where {DICTIONARY} and {LIST} are, instead of their public homes")
-    parser.add_argument("--from", dest="folder", type=Path, help="take both files from this folder")
-    parser.add_argument("--retries", type=int, default=5, help="tries more after a failed one (%(default)s)")
-    parser.add_argument("--wait", type=float, default=1.0, help="seconds before the first retry, then doubled")
-    options = parser.parse_args(arguments)
+    command = parser("CMUdict with its customary test words", base_url=None, root="data/cmudict")
+    options = command.parse_args(arguments)
     return as_script(lambda: prepare(options))
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Lays down the three parts."""
     options.root.mkdir(parents=True, exist_ok=True)
-    dictionary, tested = (list(read(text(name, options).splitlines())) for name, read in READ.items())
+    dictionary, tested = (list(read(_lines(name, options))) for name, read in READ.items())
     words = {word for word, _ in tested}
     rest = [pair for pair in dictionary if pair[0] not in words]
     parts = {
@@ -74,37 +66,8 @@ def prepare(options: argparse.Namespace) -> None:
     print(f"ready: python -m seq2seq.train recipe=pronounce data=cmudict data.root={options.root}")
 
 
-def text(name: str, options: argparse.Namespace) -> str:
-    """One of the two files, checked."""
-    if options.folder is not None:
-        for path in (options.folder / name, options.folder / f"{name}.gz"):
-            if path.is_file():
-                return checked(path.read_bytes(), name, str(path))
-        raise DataError(f"{options.folder / name}: no such file; --from expects {name} or {name}.gz in its folder")
-    url = HOMES[name] if options.base_url is None else f"{options.base_url.rstrip('/')}/{name}"
-    part = options.root / f"{name}.part"
-    for last in (False, True):
-        fetch(url, part, retries=options.retries, wait=options.wait)
-        body = part.read_bytes()
-        part.unlink()  # what is wrong can not be gone on with
-        try:
-            return checked(body, name, url)
-        except DataError as error:
-            if last:
-                raise
-            print(f"{error}; fetching it once more", flush=True)
-    raise AssertionError
-
-
-def checked(body: bytes, name: str, where: str) -> str:
-    """The text of a file, which may be gzipped, if it is what was published under its name."""
-    try:
-        body = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{where}: is no whole gzip file ({error}); nothing was laid down") from error
-    if (found := hashlib.sha256(body).hexdigest()) != CHECKSUMS[name]:
-        raise DataError(f"{where}: its sha256 is {found}, expected {CHECKSUMS[name]}; nothing was laid down")
-    return body.decode("utf-8")
+def _lines(name: str, options: argparse.Namespace) -> list[str]:
+    return content(name, CHECKSUMS[name], options, home=HOMES[name]).decode("utf-8").splitlines()
 
 
 def from_dictionary(lines: Iterable[str]) -> Iterator[Pair]:

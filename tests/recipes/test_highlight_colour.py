@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,17 +9,12 @@ from types import ModuleType
 import pytest
 
 import seq2seq
-
-SCRIPT = Path(__file__).parents[2] / "recipes" / "highlight" / "colour.py"
+from tests.recipes.scripts import script
 
 
 @pytest.fixture
 def colour() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("highlight_colour", SCRIPT)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return script("highlight/colour.py")
 
 
 def test_a_file_becomes_a_page_with_what_is_wrong_underlined(

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import os
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.recipes.scripts import script
 from tests.recipes.server import Server
 
-FOLDERS = Path(__file__).parents[2] / "recipes"
 DATA = {"digits": "mnist", "forecast": "timeseries"}
-
-
-def script(name: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"{name}_prepare", FOLDERS / name / "prepare.py")
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", list(DATA))
 def test_files_come_packed_however_they_are_published(
     name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = script(name)
+    module = script(f"{name}/prepare.py")
     bodies = {each: f"{each} says something\n".encode() * 200 for each in module.FILES}
     server.files = {each: gzip.compress(body) if each.endswith(".gz") else body for each, body in bodies.items()}
     monkeypatch.setattr(module, "FILES", {each: hashlib.sha256(body).hexdigest() for each, body in bodies.items()})
@@ -47,4 +37,4 @@ def test_the_published_files_have_these_sums(name: str, tmp_path: Path) -> None:
     data = os.environ.get("SEQ2SEQ_DATA")
     if data is None or not (Path(data) / DATA[name]).is_dir():
         pytest.skip(f"SEQ2SEQ_DATA names no folder with {DATA[name]}")
-    assert script(name).main([str(tmp_path), "--from", str(Path(data) / DATA[name])]) == 0
+    assert script(f"{name}/prepare.py").main([str(tmp_path), "--from", str(Path(data) / DATA[name])]) == 0

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.recipes.scripts import script
 from tests.recipes.server import Server
-
-FOLDERS = Path(__file__).parents[2] / "recipes"
-
-
-def script(name: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"{name}_prepare", FOLDERS / name / "prepare.py")
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(params=["sentiment", "slots"])
 def prepare(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A script, with the server's files as the right ones."""
-    module = script(request.param)
+    module = script(f"{request.param}/prepare.py")
     server.files = {name: f"{name}\nsays something\n".encode() * 200 for name in module.FILES}
     monkeypatch.setattr(module, "FILES", {n: hashlib.sha256(body).hexdigest() for n, body in server.files.items()})
     return module
@@ -81,9 +71,12 @@ def test_a_folder_is_taken_gzipped_or_not(
     assert "no such file; --from expects" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "folder"), [("sentiment", "sst2"), ("slots", "atis")])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("sentiment", "sst2"), ("slots", "atis"), ("translate", "multi30k"), ("write", "tinyshakespeare")],
+)
 def test_the_published_files_have_these_sums(name: str, folder: str, tmp_path: Path) -> None:
     data = os.environ.get("SEQ2SEQ_DATA")
     if data is None or not (Path(data) / folder).is_dir():
         pytest.skip(f"SEQ2SEQ_DATA names no folder with {folder}")
-    assert script(name).main([str(tmp_path), "--from", str(Path(data) / folder)]) == 0
+    assert script(f"{name}/prepare.py").main([str(tmp_path), "--from", str(Path(data) / folder)]) == 0

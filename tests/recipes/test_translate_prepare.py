@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import random
 import subprocess
 import sys
@@ -13,24 +12,20 @@ from types import ModuleType
 
 import pytest
 
+from tests.recipes.scripts import RECIPES, script
 from tests.recipes.server import Server
-
-SCRIPT = Path(__file__).parents[2] / "recipes" / "translate" / "prepare.py"
 
 
 @pytest.fixture
 def prepare(server: Server, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script as a module, with the server's files as the right ones."""
-    specification = importlib.util.spec_from_file_location("translate_prepare", SCRIPT)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = script("translate/prepare.py")
     chance = random.Random(7)
     for split in module.SPLITS:
         for language in ("de", "en"):
             lines = [f"{split} {language} {number} {chance.random()}\n" for number in range(300)]
             server.files[f"{split}.{language}.gz"] = gzip.compress("".join(lines).encode())
-    sums = {name: hashlib.sha256(body).hexdigest() for name, body in server.files.items()}
+    sums = {name: hashlib.sha256(gzip.decompress(body)).hexdigest() for name, body in server.files.items()}
     monkeypatch.setattr(module, "CHECKSUMS", sums)
     return module
 
@@ -40,16 +35,20 @@ def run(prepare: ModuleType, server: Server, root: Path, *more: str) -> int:
 
 
 def laid_down(root: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in root.iterdir()}
+    return {path.name: gzip.decompress(path.read_bytes()) for path in root.iterdir()}
+
+
+def published(server: Server) -> dict[str, bytes]:
+    return {name: gzip.decompress(body) for name, body in server.files.items()}
 
 
 def test_all_files_come_and_a_second_run_asks_for_nothing(
     prepare: ModuleType, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(prepare, server, tmp_path / "data") == 0
-    assert laid_down(tmp_path / "data") == server.files
+    assert laid_down(tmp_path / "data") == published(server)
     assert [name for name, _ in server.requests] == list(server.files)
-    assert capsys.readouterr().out.count("its sha256 is right") == 6
+    assert capsys.readouterr().out.count("the sha256 of what is in it is right") == 6
     server.requests.clear()
     assert run(prepare, server, tmp_path / "data") == 0
     assert server.requests == []
@@ -64,7 +63,7 @@ def test_a_cut_connection_is_taken_up_where_it_stopped(prepare: ModuleType, serv
         ("train.de.gz", "bytes=1000-"),
         ("train.de.gz", "bytes=1500-"),
     ]
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_a_later_run_takes_up_what_an_earlier_one_left(
@@ -78,28 +77,28 @@ def test_a_later_run_takes_up_what_an_earlier_one_left(
     server.requests.clear()
     assert run(prepare, server, tmp_path) == 0
     assert server.requests[0] == ("train.de.gz", "bytes=1000-")
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_a_server_without_ranges_is_read_from_the_start(prepare: ModuleType, server: Server, tmp_path: Path) -> None:
     server.ranges = False
     server.cut_after = [1000]
     assert run(prepare, server, tmp_path) == 0
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 @pytest.mark.parametrize("extra", [b"", b"more than the file holds"])
 def test_a_part_with_nothing_beyond_it(prepare: ModuleType, server: Server, tmp_path: Path, extra: bytes) -> None:
     (tmp_path / "train.de.gz.part").write_bytes(server.files["train.de.gz"] + extra)
     assert run(prepare, server, tmp_path) == 0
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_a_part_of_something_else_is_fetched_anew(prepare: ModuleType, server: Server, tmp_path: Path) -> None:
     (tmp_path / "train.de.gz.part").write_bytes(b"x" * 1000)
     assert run(prepare, server, tmp_path) == 0
     assert server.requests[:2] == [("train.de.gz", "bytes=1000-"), ("train.de.gz", None)]
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_a_wrong_checksum_lays_nothing_down(
@@ -117,7 +116,7 @@ def test_a_wrong_checksum_lays_nothing_down(
 def test_a_file_that_went_bad_is_replaced(prepare: ModuleType, server: Server, tmp_path: Path) -> None:
     (tmp_path / "val.en.gz").write_bytes(b"half a fi")
     assert run(prepare, server, tmp_path) == 0
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_a_missing_file_is_not_asked_for_again(
@@ -134,7 +133,7 @@ def test_a_missing_file_is_not_asked_for_again(
 def test_a_busy_server_is_asked_again(prepare: ModuleType, server: Server, tmp_path: Path) -> None:
     server.failures = [503, 429]
     assert run(prepare, server, tmp_path) == 0
-    assert laid_down(tmp_path) == server.files
+    assert laid_down(tmp_path) == published(server)
 
 
 def test_an_unreachable_server_is_said(prepare: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +150,7 @@ def test_a_folder_is_taken_and_checked(
     for name, body in server.files.items():
         (mine / name).write_bytes(body)
     assert run(prepare, server, tmp_path / "data", "--from", str(mine)) == 0
-    assert laid_down(tmp_path / "data") == server.files and server.requests == []
+    assert laid_down(tmp_path / "data") == published(server) and server.requests == []
     (mine / "train.en.gz").write_bytes(b"something else")
     assert run(prepare, server, tmp_path / "other", "--from", str(mine)) == 1
     assert sorted(laid_down(tmp_path / "other")) == ["train.de.gz"]
@@ -179,7 +178,13 @@ def test_languages_without_a_checksum_are_asked_for_by_name(
 
 
 def test_the_script_stands_alone(server: Server, tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(tmp_path / "data"), "--base-url", server.url]
+    command = [
+        sys.executable,
+        str(RECIPES / "translate" / "prepare.py"),
+        str(tmp_path / "data"),
+        "--base-url",
+        server.url,
+    ]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr == f"error: {server.url}/train.de.gz: the server answered 404 Not Found; check --base-url\n"
