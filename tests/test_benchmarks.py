@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import curves, plain, scaling, speed
+from benchmarks import cells, curves, plain, scaling, speed
+from seq2seq.nn.cells import GRU
 from seq2seq.nn.objective import CrossEntropy
 from seq2seq.training.distributed import ALONE
 from seq2seq.types import Padded
@@ -42,6 +43,15 @@ def test_a_slope_is_an_exponent() -> None:
     sizes = [1, 2, 8]
     assert curves.slopes(sizes, [3 * size**2 for size in sizes]) == pytest.approx([2, 2])
     assert curves.slopes(sizes, [5, 5, 5]) == pytest.approx([0, 0])
+
+
+@pytest.mark.parametrize(("way", "steps"), [("kernel", 0), ("loop", 8)])
+def test_cells_run_by_the_way_that_is_measured(way: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, step = [], GRU.step
+    monkeypatch.setattr(GRU, "step", lambda *given: taken.append(1) or step(*given))
+    with cells.by(way):
+        cells.run(GRU(input_dim=4, hidden_dim=3), Padded(torch.ones(2, 8, 4), torch.tensor([8, 5])), "fp32", True)
+    assert len(taken) == steps
 
 
 @pytest.mark.parametrize("kind", [scaling.Kind(1, exchange=True), scaling.Kind(2, exchange=False)])

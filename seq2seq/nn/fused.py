@@ -1,9 +1,9 @@
 """torch's own recurrent kernels, cuDNN's on a GPU and oneDNN's for an LSTM on a CPU: a whole sequence in one call.
 
 They equal the loops over the cells' steps, which is where what a cell computes is written down; in bfloat16, where a
-kernel rounds the hidden states too, to that rounding. On one thread of a CPU an LSTM's kernel takes 0.1 to 0.4 of the
-loop's time with 32 features, 0.2 to 0.8 with 128 and 0.3 to 0.9 with 256, in training as in reading; those of the
-others 0.6 to 1 of it. They have not been run on a GPU yet.
+kernel rounds the hidden states too, to that rounding. On one thread of a CPU an LSTM's kernel takes 0.2 to 0.9 of the
+loop's time, the fewer features the less, those of the others 0.6 to 1 of it (``benchmarks/cells.py``). They have not
+been run on a GPU yet.
 """
 
 from __future__ import annotations
