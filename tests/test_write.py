@@ -120,7 +120,9 @@ def test_a_file_of_ones_own_in_pieces_of_words(tmp_path: Path) -> None:
 def test_mistakes(home: Path, tmp_path: Path) -> None:
     (home / "bad.txt").write_text("def f(\nna\u00efve\n", encoding="utf-8")
     told = mistake("predict", "model=run", "input=bad.txt", "workers=1", cwd=home)
-    assert told.startswith("the prompt 'na<unk>ve' has something in the place of <unk> that the vocabulary has not")
+    assert told.startswith(
+        "bad.txt:2: the prompt 'na<unk>ve' has something in the place of <unk> that the vocabulary has not"
+    )
     assert "temperature=0" in mistake("predict", "model=run", "input=prompts.txt", "temperature=0", cwd=home)
     assert "beam_size" in mistake("predict", "model=run", "input=prompts.txt", "top_k=3", "beam_size=2", cwd=home)
     short = ["data=text_file", "data.path=a.txt", "run=run"]

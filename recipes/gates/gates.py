@@ -1,7 +1,7 @@
 """Why gates matter: cells side by side, and how far back in time the gradient of each reaches.
 
     python recipes/gates/gates.py
-    python recipes/gates/gates.py --tasks recall --cells elman lstm --updates 300 --output runs/gates
+    python recipes/gates/gates.py threads=1 --tasks recall --cells elman lstm --updates 300 --output runs/gates-300
 
 Each cell is trained on each task with and without clipping, by ``python -m seq2seq.train``. Then the loss of the last
 step is taken back in time, and the norm of its gradient with respect to the state after every step is kept: over a
@@ -120,19 +120,29 @@ def main(arguments: list[str] | None = None) -> int:
 def ran(name: str, cell: str, clip: str, options: argparse.Namespace) -> Found:
     """Trains one cell on one task, unless that was done before, and looks back in time."""
     task, run = TASKS[name], options.output / f"{name}-{cell}-{clip.replace(' ', '-')}"
-    if not (run / "finished").exists():
-        updates = task.updates if options.updates is None else options.updates
+    updates = task.updates if options.updates is None else options.updates
+    told = " ".join([str(updates), *options.options])
+    if (run / "finished").exists():
+        if finished(run)[1] != told:
+            raise DataError(f"{run}: was trained for other updates or with other options: give another --output")
+    else:
         chosen = [f"recipe={name}", f"{task.cell}={cell}", f"trainer.clip_norm={CLIPS[clip]}", f"run={run}"]
         length = [f"trainer.max_updates={updates}", f"trainer.validate_every={updates}"]
         began = time.monotonic()
         command = [sys.executable, "-m", "seq2seq.train", *chosen, *length, *task.options, *options.options]
         if subprocess.run(command, stdout=STDERR).returncode:
             raise DataError(f"{run}: the training did not come to its end; what it said stands above")
-        (run / "finished").write_text(f"{time.monotonic() - began:.0f}")
+        (run / "finished").write_text(f"{time.monotonic() - began:.0f} {told}")
     model = seq2seq.load(run, device="cpu")
     tested = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     score = next(figures[task.metric] for figures in tested if figures["split"] == "test")
-    return Found(score, float((run / "finished").read_text()), norms(model, task, examples(model)))
+    return Found(score, finished(run)[0], norms(model, task, examples(model)))
+
+
+def finished(run: Path) -> tuple[float, str]:
+    """The seconds that a run took, and the updates and options that it was asked for."""
+    seconds, _, told = (run / "finished").read_text().partition(" ")
+    return float(seconds), told
 
 
 def examples(model: Model) -> Batch:

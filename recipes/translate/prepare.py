@@ -21,6 +21,7 @@ from seq2seq.errors import DataError
 
 COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 BASE_URL = f"https://raw.githubusercontent.com/multi30k/dataset/{COMMIT}/data/task1/raw"
+LANGUAGES = ("de", "en", "fr", "cs")
 SPLITS = ("train", "val", "test_2016_flickr")
 CHECKSUMS = {
     "train.de.gz": "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72",
@@ -35,7 +36,9 @@ CHECKSUMS = {
 def main(arguments: list[str] | None = None) -> int:
     """Runs the script; returns its exit status."""
     command = parser("Multi30k", base_url=BASE_URL, root="data/multi30k")
-    command.add_argument("--languages", nargs="+", default=["de", "en"], metavar="LANGUAGE", help="of de en fr cs")
+    command.add_argument(
+        "--languages", nargs="+", default=["de", "en"], choices=LANGUAGES, metavar="LANGUAGE", help="of de en fr cs"
+    )
     command.add_argument(
         "--allow-unverified", action="store_true", help="take languages whose sha256 is not known here (fr, cs)"
     )
@@ -53,7 +56,9 @@ def prepare(options: argparse.Namespace) -> None:
         )
     lay_down({name: CHECKSUMS.get(name) for name in names}, options)
     check_lines(options.root, options.languages)
-    print(f"ready: python -m seq2seq.train recipe=translate data=multi30k data.root={options.root}")
+    src, tgt = options.languages[0], options.languages[-1]
+    chosen = "" if (src, tgt) == ("de", "en") else f" data.src={src} data.tgt={tgt}"
+    print(f"ready: python -m seq2seq.train recipe=translate data=multi30k data.root={options.root}{chosen}")
 
 
 def check_lines(root: Path, languages: list[str]) -> None:

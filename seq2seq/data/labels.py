@@ -187,7 +187,10 @@ class JointField(TagsField):
     def _split(self, raw: str) -> list[str]:
         steps, tab, whole = raw.rpartition("\t")
         if not tab:
-            raise DataError(f"the labels {raw!r} have no tab: expected one for each step, a tab, and one for the whole")
+            raise DataError(
+                f"the labels {raw!r} have no tab: expected one for each step, a tab, and one for the whole; give the "
+                "file of those as labels=FILE, or train on steps alone (target=tags model=tagger)"
+            )
         return [f"\t{whole}", *super()._split(steps)]
 
     def _of_step(self, label: str) -> bool:

@@ -70,11 +70,15 @@ def lay_down(files: Files, options: argparse.Namespace, *, packed: bool = True) 
     Raises:
         DataError: One cannot be had, or is not what was published. It does not get its name.
     """
+    if options.root.exists() and not options.root.is_dir():
+        raise DataError(f"{options.root}: is no folder, where files could be laid down: name another one")
     for name, checksum in files.items():
         target = options.root / (name if name.endswith(".gz") or not packed else f"{name}.gz")
-        if target.is_file() and _is_right(target, checksum):
-            print(f"{target}: already there", flush=True)
-            continue
+        if target.is_file():
+            if _is_right(target, checksum):
+                print(f"{target}: already there", flush=True)
+                continue
+            print(f"{target}: there, but not as it should be; replacing it", flush=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         body = content(name, checksum, options)
         aside = target.with_name(f"{target.name}.aside")
@@ -99,10 +103,11 @@ def content(name: str, checksum: str | None, options: argparse.Namespace, *, hom
         DataError: It cannot be had, or is not what was published.
     """
     if options.folder is not None:
-        for path in (options.folder / name, options.folder / f"{name}.gz"):
+        other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
+        for path in (options.folder / name, options.folder / other):
             if path.is_file():
                 return _checked(path, checksum, str(path))
-        raise DataError(f"{options.folder / name}: no such file; --from expects {name} or {name}.gz in its folder")
+        raise DataError(f"{options.folder / name}: no such file; --from expects a folder with {name} or {other} in it")
     url, part = f"{(options.base_url or home or '').rstrip('/')}/{name}", options.root / f"{name}.part"
     for last in (False, True):
         fetch(url, part, retries=options.retries, wait=options.wait)
@@ -120,8 +125,9 @@ def content(name: str, checksum: str | None, options: argparse.Namespace, *, hom
 def _checked(path: Path, checksum: str | None, where: str) -> bytes:
     """What is in a file, which may be gzipped, if it is what was published."""
     body = path.read_bytes()
+    packed = where.endswith(".gz") and checksum is None  # whose name is all that says what it must be
     try:
-        body = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        body = gzip.decompress(body) if packed or body[:2] == b"\x1f\x8b" else body
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{where}: is no whole gzip file ({error}); it was not laid down") from error
     if checksum is not None and (found := hashlib.sha256(body).hexdigest()) != checksum:

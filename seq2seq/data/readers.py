@@ -135,6 +135,7 @@ class TaggedText:
 
     def __iter__(self) -> Iterator[Example]:
         wholes = repeat(None) if self._wholes is None else (f"\t{pair.tgt}" for pair in self._wholes)
+        names = self._names()
         for number, (pair, whole) in enumerate(zip(self._pairs, wholes), start=1):
             words, tags = (text.count(" ") + 1 if text else 0 for text in (pair.src, pair.tgt))
             if words != tags:
@@ -142,12 +143,17 @@ class TaggedText:
                     f"{self.src}:{number} has {_count(words, 'word')} but {self._pairs.tgt}:{number} has "
                     f"{_count(tags, 'tag')}: give every word one, with single spaces between them"
                 )
-            yield pair._replace(tgt=pair.tgt + (whole or ""))
+            yield pair._replace(tgt=pair.tgt + (whole or ""), where=f"{names}:{number}")
 
     def fingerprint(self) -> str:
-        """A hash of the content of all files."""
+        """A hash of the content of all files, and of their names, which messages about examples show."""
         parts = [self._pairs, *([] if self._wholes is None else [self._wholes])]
-        return joint_hash(["tagged", *(part.fingerprint() for part in parts)])
+        return joint_hash(["tagged", self._names(), *(part.fingerprint() for part in parts)])
+
+    def _names(self) -> str:
+        files = [self.src, self._pairs.tgt, *([] if self._wholes is None else [self._wholes.tgt])]
+        *others, last = [file.name for file in files if file is not None]
+        return f"{', '.join(others)} and {last}"
 
 
 class TextFile:

@@ -86,14 +86,20 @@ class Series:
     def _table(self) -> NDArray[np.float64]:
         rows = csv.reader(read_lines(self.path))
         names = next(rows, [])
+        if not names:
+            raise DataError(f"{self.path}: is empty: expected a line that names its columns, and one for each step")
         for column in self.columns:
             if column not in names:
                 raise DataError(f"{self.path}:1: has no column {column!r}: {nearest(column, names)}")
         places = [names.index(column) for column in self.columns]
-        table = [
-            [self._number(row, place, name, line) for place, name in zip(places, self.columns)]
-            for line, row in enumerate(rows, start=2)
-        ]
+        table = []
+        for line, row in enumerate(rows, start=2):
+            if len(row) > len(names):
+                raise DataError(
+                    f"{self.path}:{line}: has {len(row)} columns where the first line names {len(names)}: write "
+                    "numbers with points, not commas, and text with a comma in quotes"
+                )
+            table.append([self._number(row, place, name, line) for place, name in zip(places, self.columns)])
         return np.array(table, np.float64).reshape(-1, len(places))
 
     def _number(self, row: list[str], place: int, column: str, line: int) -> float:

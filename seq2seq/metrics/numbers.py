@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.errors import DataError
+from seq2seq.errors import RowError
 
 Tables = Sequence[NDArray[Any]]
 """For each example its numbers [T, features]"""
@@ -34,23 +34,29 @@ def scaled_error(predictions: Tables, references: Tables, pasts: Tables, season:
         season: In steps; 1 for data without one.
 
     Raises:
-        DataError: A past is no longer than a season, or repeats itself exactly.
+        RowError: A past is no longer than a season, or repeats itself exactly.
     """
     errors = []
-    for number, (predicted, came, past) in enumerate(zip(predictions, references, pasts), start=1):
-        _longer(past, season, number)
+    for row, (predicted, came, past) in enumerate(zip(predictions, references, pasts)):
+        if len(past) <= season:
+            raise RowError(
+                f"no error is scaled by a season of {season} steps in a past of {len(past)}: choose a shorter "
+                "season (task.season) or a longer window, or no scaled error (task.season=null)",
+                row,
+            )
         usual = np.abs(past[season:] - past[:-season]).mean(0)
         if not usual.all():
-            raise DataError(
-                f"example {number}: its past repeats itself every {season} steps, so no error can be scaled"
+            raise RowError(
+                f"the past repeats itself after {season} step{'s' * (season > 1)}, so that no error can be scaled: "
+                "leave such stretches out, or ask for no scaled error (task.season=null)",
+                row,
             )
         errors.append(np.abs(predicted - came) / usual)
     return float(np.mean(np.concatenate(errors)))
 
 
 def seasonal_naive(past: NDArray[Any], season: int, length: int) -> NDArray[Any]:
-    """The plainest forecast: the last season again, as often as it takes for ``length`` steps."""
-    _longer(past, season - 1, 1)
+    """The plainest forecast: the last season of a past of one or more again, as often as ``length`` steps take."""
     return past[len(past) - season + np.arange(length) % season]
 
 
@@ -58,14 +64,6 @@ def coverage(lows: Tables, highs: Tables, references: Tables) -> float:
     """The share of numbers, in percent, that lie within their intervals."""
     within = [(low <= came) & (came <= high) for low, high, came in zip(lows, highs, references)]
     return 100 * float(np.mean(np.concatenate(within)))
-
-
-def _longer(past: NDArray[Any], season: int, number: int) -> None:
-    if len(past) <= season:
-        raise DataError(
-            f"example {number}: a season of {season} steps cannot be seen in a past of {len(past)}: choose a shorter "
-            "season or a longer window"
-        )
 
 
 def _differences(predictions: Tables, references: Tables) -> NDArray[Any]:

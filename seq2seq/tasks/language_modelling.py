@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.fields import Fields, TextField
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, RowError
 from seq2seq.models.language_model import LanguageModel, WritingState
 from seq2seq.nn.objective import CrossEntropy
 from seq2seq.tasks.generation import Search
@@ -127,9 +127,10 @@ class LanguageModelling:
         if batch.tgt is None and bool((batch.src.values == unknown).any()):
             row = int((batch.src.values == unknown).any(1).nonzero()[0])
             text = self.field.decode(batch.src.values[row])
-            raise DataError(
+            raise RowError(
                 f"the prompt {text!r} has something in the place of {self.field.pieces([unknown])[0]} that the "
-                "vocabulary has not: write it otherwise, or train on text that has it"
+                "vocabulary has not: write it otherwise, or train on text that has it",
+                row,
             )
 
 

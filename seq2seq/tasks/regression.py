@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.data.fields import Fields
 from seq2seq.data.numbers import NumbersField
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, DataError, RowError
 from seq2seq.metrics import numbers
 from seq2seq.models.predictors import Predictor
 from seq2seq.tasks.predictions import Prediction
@@ -90,8 +90,11 @@ class Regression:
         figures = {"mse": numbers.squared_error(tables, came), "mae": numbers.absolute_error(tables, came)}
         if isinstance(self.src, NumbersField) and self.season is not None:
             pasts = [self.src.parse(example.src) for example in examples]
+            try:
+                figures["mase"] = numbers.scaled_error(tables, came, pasts, self.season)
+            except RowError as error:
+                raise error.placed(examples[error.row].where) from None
             naive = [numbers.seasonal_naive(past, self.season, len(to)) for past, to in zip(pasts, came)]
-            figures["mase"] = numbers.scaled_error(tables, came, pasts, self.season)
             figures["naive"] = numbers.scaled_error(naive, came, pasts, self.season)
         if all(each.low is not None for each in found):
             lows, highs = [each.low for each in found], [each.high for each in found]

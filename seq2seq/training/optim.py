@@ -66,7 +66,10 @@ class Cosine(Schedule):
     def __init__(self, *, warmup: int, total: int, floor: float) -> None:
         super().__init__(warmup=warmup)
         if total <= warmup:
-            raise ConfigError(f"a cosine schedule of total={total} updates ends within its warmup={warmup}")
+            raise ConfigError(
+                f"a cosine schedule of total={total} updates ends within its warmup={warmup}: set schedule.warmup "
+                "lower or trainer.max_updates higher"
+            )
         self.total, self.floor = total, floor
 
     def shape(self, update: int) -> float:

@@ -69,7 +69,9 @@ def test_an_unseen_label_is_told_with_its_place(tmp_path: Path) -> None:
     reader = TaggedText(words=tmp_path / "seq.in", tags=tmp_path / "seq.out", labels=None)
     text = TextField(tokenizer=Words(vocab=[*SPECIALS, "a", "b", "c", "d"]))
     fields = Fields(text, learned(TagsField, "X Y"))
-    with pytest.raises(DataError, match=r"^seq\.in:3: the label 'Z' was never seen in training .known are: X, Y"):
+    with pytest.raises(
+        DataError, match=r"^seq\.in and seq\.out:3: the label 'Z' was never seen in training .known are: X, Y"
+    ):
         Corpus.open(reader, fields, tmp_path / "cache", print)
 
 

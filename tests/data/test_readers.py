@@ -144,8 +144,10 @@ def test_words_and_tags(tmp_path: Path) -> None:
     tags = write(tmp_path / "seq.out", gzip.compress(b"O B-to\nO\n"))
     labels = write(tmp_path / "label", b"book\nask\n")
     plain, whole = (TaggedText(words=words, tags=tags, labels=given) for given in (None, labels))
-    assert list(plain) == [Example("to Rome", "O B-to", "seq.in:1"), Example("help", "O", "seq.in:2")]
+    pairs = [("to Rome", "O B-to"), ("help", "O")]
+    assert list(plain) == [Example(*pair, f"seq.in and seq.out:{n}") for n, pair in enumerate(pairs, start=1)]
     assert [example.tgt for example in whole] == ["O B-to\tbook", "O\task"]
+    assert next(iter(whole)).where == "seq.in, seq.out and label:1"
     assert plain.fingerprint() != whole.fingerprint()
     write(tags, b"O B-to\nO O\n")
     with pytest.raises(DataError, match=r"seq\.in:2 has 1 word but .*seq\.out:2 has 2 tags"):

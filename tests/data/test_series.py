@@ -75,6 +75,11 @@ def test_too_few_points_and_too_long_windows_are_told(tmp_path: Path) -> None:
         list(series(tmp_path, "train", rows=ROWS[:3]))
     with pytest.raises(DataError, match=r"series.csv:1: has no column 'C'"):
         list(series(tmp_path, "train", columns=("C",)))
+    with pytest.raises(DataError, match=r"series.csv:4: has 4 columns where the first line names 3"):
+        list(series(tmp_path, "train", rows=[*ROWS[:2], "1,2,5,6", *ROWS[3:]]))
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(DataError, match=r"empty.csv: is empty: expected a line that names its columns"):
+        list(Series(path=tmp_path / "empty.csv", columns=["A"], cut=cut("train")))
     with pytest.raises(ConfigError, match="part='tests'"):
         cut("tests")
     with pytest.raises(ConfigError, match="window=0"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seq2seq.errors import DataError
+from seq2seq.errors import RowError
 from seq2seq.metrics import numbers
 
 PAST = np.array([[1.0], [5.0], [2.0], [6.0], [4.0]])
@@ -34,7 +34,8 @@ def test_coverage_is_the_share_within() -> None:
 
 
 def test_what_cannot_be_scaled_is_told() -> None:
-    with pytest.raises(DataError, match="example 1: a season of 5 steps cannot be seen in a past of 5"):
+    with pytest.raises(RowError, match="a season of 5 steps in a past of 5: choose a shorter") as short:
         numbers.scaled_error(TOLD, CAME, [PAST, PAST], 5)
-    with pytest.raises(DataError, match="example 2: its past repeats itself every 2 steps"):
+    with pytest.raises(RowError, match=r"the past repeats itself after 2 steps.*task\.season=null") as flat:
         numbers.scaled_error(TOLD, CAME, [PAST, np.ones((4, 1))], 2)
+    assert (short.value.row, flat.value.row) == (0, 1)

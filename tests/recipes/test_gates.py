@@ -66,6 +66,8 @@ def test_the_command_trains_draws_and_tells(
     assert gates.main([*short, "threads=1", *sizes]) == 0
     assert capsys.readouterr().out == first
     assert (tmp_path / "gates" / "recall-elman-clipped" / "train.log").stat().st_mtime_ns == before, "not trained again"
+    assert gates.main([*short, "threads=1", *sizes, "seed=2"]) == 1
+    assert "with other options: give another --output" in capsys.readouterr().err
     assert gates.main(["--tasks", "recall", "--output", "other", "data.length=1"]) == 1
     assert "the training did not come to its end" in capsys.readouterr().err
 

@@ -154,9 +154,14 @@ def test_a_folder_is_taken_and_checked(
     (mine / "train.en.gz").write_bytes(b"something else")
     assert run(prepare, server, tmp_path / "other", "--from", str(mine)) == 1
     assert sorted(laid_down(tmp_path / "other")) == ["train.de.gz"]
-    (mine / "train.en.gz").unlink()
+    (mine / "train.en.gz").rename(mine / "train.en")
+    (mine / "train.en").write_bytes(gzip.decompress(server.files["train.en.gz"]))
+    assert run(prepare, server, tmp_path / "data", "--from", str(mine)) == 0, "packed or not"
+    (mine / "train.en").unlink()
     assert run(prepare, server, tmp_path / "other", "--from", str(mine)) == 1
-    assert "no such file" in capsys.readouterr().err
+    assert "no such file; --from expects a folder with train.en.gz or train.en in it" in capsys.readouterr().err
+    assert run(prepare, server, mine / "train.de.gz", "--from", str(mine)) == 1
+    assert "train.de.gz: is no folder" in capsys.readouterr().err
 
 
 def test_languages_without_a_checksum_are_asked_for_by_name(
@@ -167,14 +172,17 @@ def test_languages_without_a_checksum_are_asked_for_by_name(
     for split in prepare.SPLITS:
         server.files[f"{split}.fr.gz"] = gzip.compress(b"ligne\n" * 300)
     assert run(prepare, server, tmp_path, "--languages", "de", "fr", "--allow-unverified") == 0
+    assert capsys.readouterr().out.endswith(" data.src=de data.tgt=fr\n")
     server.files["val.fr.gz"] = gzip.compress(b"ligne\n" * 299)
     (tmp_path / "val.fr.gz").unlink()
     assert run(prepare, server, tmp_path, "--languages", "de", "fr", "--allow-unverified") == 1
     assert "val has different numbers of lines (300 of de, 299 of fr)" in capsys.readouterr().err
-    server.files["train.fr.gz"] = server.files["train.fr.gz"][:-4]
-    (tmp_path / "train.fr.gz").unlink()
-    assert run(prepare, server, tmp_path, "--languages", "de", "fr", "--allow-unverified") == 1
-    assert "no whole gzip file" in capsys.readouterr().err
+    for wrong in (server.files["train.fr.gz"][:-4], b"<html>no such page</html>"):
+        server.files["train.fr.gz"] = wrong
+        (tmp_path / "train.fr.gz").write_bytes(wrong)  # nor is what is there right
+        assert run(prepare, server, tmp_path, "--languages", "de", "fr", "--allow-unverified") == 1
+        told = capsys.readouterr()
+        assert "train.fr.gz: there, but not as it should be" in told.out and "no whole gzip file" in told.err
 
 
 def test_the_script_stands_alone(server: Server, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_tags_by_a_crf_and_a_label_of_the_whole_from_files_to_answers(tmp_path: 
     assert said.code == 0 and len(list((tmp_path / "marks").iterdir())) == 3, said.err
     (tmp_path / "tags").write_text("O B-to\nO I-from\nO B-from O B-to\n", encoding="utf-8")
     wrong = command("train", "recipe=slots", "data=tagged", *files, "run=third", "threads=1", cwd=tmp_path)
-    assert "error: words:2: the label 'I-from' follows 'O', which IOB does not allow" in wrong.err
+    assert "error: words, tags and labels:2: the label 'I-from' follows 'O', which IOB does not allow" in wrong.err
     (tmp_path / "tags").write_text("O B-to\nO O B-from\nO B-from O B-to\n", encoding="utf-8")
     wrong = command("train", "recipe=slots", "data=tagged", *files, "run=other", "threads=1", cwd=tmp_path)
     assert wrong.code == 1 and wrong.err.splitlines()[-1].startswith("error: words:2 has 2 words but tags:2 has 3 tags")

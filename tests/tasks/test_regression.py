@@ -82,6 +82,8 @@ def test_figures() -> None:
     assert figures["coverage"] == 50
     bare = Regression(fields=FIELDS, season=None).score([[estimate(3, 7)], [estimate(5, 5)]], examples)  # type: ignore[list-item]
     assert set(bare) == {"mse", "mae"}
+    with pytest.raises(DataError, match=r"^a.csv, step 9: the past repeats itself after 2 steps"):
+        task.score(found, [examples[0], Example("1 5 1 5", "3 5", "a.csv, step 9")])  # type: ignore[arg-type]
 
 
 def test_mistakes_are_told() -> None:
