@@ -109,7 +109,8 @@ def reader_of(model: Model, changes: DictConfig) -> Reader:
     given = {str(key): value for key, value in changes.items() if key != "split"}
     for key in given:
         if key not in data:
-            raise ConfigError(f"the command line: no option is called data.{key}: {nearest(key, map(str, data))}")
+            known = ["split", *map(str, data)]
+            raise ConfigError(f"the command line: no option is called data.{key}: {nearest(key, known)}")
     data.merge_with(given)
     parts = [key for key in ("train", "valid", "test") if data.get(key) is not None]
     if changes.split not in parts:

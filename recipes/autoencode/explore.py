@@ -1,7 +1,7 @@
 """What a trained auto-encoder's vectors know: which sentences lie near, what lies between two, how length matters.
 
     python recipes/autoencode/explore.py runs/autoencode/latest near "The old man sleeps in the park."
-    python recipes/autoencode/explore.py runs/autoencode/latest between "The cat sleeps." "Where does she work today?"
+    python recipes/autoencode/explore.py runs/autoencode/latest between "My cat sleeps." "Where will she sell the hat?"
     python recipes/autoencode/explore.py runs/autoencode/latest lengths lengths.png
 
 ``near`` looks among the sentences of the test part of the model's data, or of another part or a file: ``--among``.
@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(text)
         else:
             show_lengths(model, sentences(model, options.among), Path(options.given[0]))
+        if options.what != "lengths":
+            note_unknown(model, options.given)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,6 +66,14 @@ def sentences(model: Model, among: str) -> list[str]:
     if among not in ("train", "valid", "test"):
         return list(read_lines(among))
     return [example.src for example in inputs.reader_of(model, OmegaConf.create({"split": among}))]
+
+
+def note_unknown(model: Model, given: list[str]) -> None:
+    """Says how the model reads a user's sentence that has a word which it does not know."""
+    field = model.fields.src
+    for text, tokens in zip(given, field.encode_all(given)):
+        if bool((tokens == field.tokenizer.unk_id).any()):
+            print(f"note: the model reads {text!r} as {field.decode(tokens)!r}", file=sys.stderr)
 
 
 def show_near(model: Model, given: list[str], others: list[str], most: int) -> None:

@@ -91,3 +91,8 @@ def test_mistakes_are_told_in_one_line(
         assert explore.main(arguments) == 1
         told = capsys.readouterr().err
         assert told.startswith("error: ") and told.count("\n") == 1 and expected in told
+
+
+def test_words_that_are_unknown_are_noted(run: Path, explore: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explore.main([str(run), "near", "The zebra"]) == 0
+    assert capsys.readouterr().err == "note: the model reads 'The zebra' as 'The <unk>'\n"
