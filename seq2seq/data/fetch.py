@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import sys
@@ -110,12 +109,3 @@ def _receive(response: http.client.HTTPResponse, part: Path, have: int) -> None:
         got = file.tell()
     if total is not None and got < total:
         raise _Cut(f"the connection was cut at {got:,} of {total:,} bytes")
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file."""
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
